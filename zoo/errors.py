@@ -1,0 +1,34 @@
+"""Bad input: one clear line saying what was wrong, what was expected, and the nearest right name."""
+
+import difflib
+
+
+class InvalidInput(ValueError):
+    """Something the caller passed is wrong. The command line prints it as one line and exits with 2."""
+
+
+class OutputExists(InvalidInput, FileExistsError):
+    """An output is already there and was not asked to be replaced."""
+
+
+def nearest(name, names):
+    """The clause that offers the right names: close ones where there are any, else all of them."""
+    names = sorted(names)
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(names) or 'none'}"
+
+
+def choose(kind, name, choices):
+    """`choices[name]`, or `InvalidInput` naming the kind and the nearest names."""
+    try:
+        return choices[name]
+    except (KeyError, TypeError):
+        raise InvalidInput(f"unknown {kind} {name!r}; {nearest(name, choices)}") from None
+
+
+def check_positive(**sizes):
+    """Raise `InvalidInput` unless every size (an int, or a sequence of ints) is a positive integer."""
+    for name, value in sizes.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
+            raise InvalidInput(f"{name} must be positive whole numbers, got {value!r}")

@@ -1,0 +1,94 @@
+"""Names for models and for the parts they are made of."""
+
+import fnmatch
+import inspect
+
+from zoo.errors import InvalidInput, choose, nearest
+
+
+class Registry(dict):
+    """Name -> factory of one kind of thing, built from a specification.
+
+    A specification is a name, a dict `{"name": ..., argument: value, ...}`, or a finished object.
+    """
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind = kind
+
+    def register(self, name):
+        """Decorator that files a class or function under `name`."""
+
+        def add(factory):
+            if name in self:
+                raise ValueError(f"{self.kind} {name!r} is registered twice")
+            self[name] = factory
+            return factory
+
+        return add
+
+    def create(self, spec, **context):
+        """Build what `spec` describes; `context` is what the caller knows (shapes), the spec only what the user chose."""
+        if not isinstance(spec, (str, dict)):
+            return spec
+        arguments = {"name": spec} if isinstance(spec, str) else dict(spec)
+        name = arguments.pop("name", None)
+        factory = choose(self.kind, name, self)
+        accepted = inspect.signature(factory).parameters
+        check_arguments(f"{self.kind} {name!r}", arguments, [p for p in accepted if p not in context])
+        return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
+
+
+def check_arguments(owner, arguments, accepted):
+    """Raise `InvalidInput` for an argument that `owner` does not take."""
+    for argument in arguments:
+        if argument not in accepted:
+            raise InvalidInput(f"{owner} takes no argument {argument!r}; {nearest(argument, accepted)}")
+
+
+MODELS = Registry("model")
+ENCODERS = Registry("encoder")
+DECODERS = Registry("decoder")
+POSTERIORS = Registry("posterior")
+PRIORS = Registry("prior")
+LIKELIHOODS = Registry("likelihood")
+BOUNDS = Registry("bound")
+
+
+def register(name, **defaults):
+    """Decorator: file a model class under `name`; `defaults` are the arguments in which the name differs from the class."""
+
+    def add(cls):
+        MODELS.register(name)((cls, defaults))
+        return cls
+
+    return add
+
+
+def list_models(pattern="*"):
+    """Names of the models `create` knows, filtered by a shell pattern."""
+    import zoo.models  # noqa: F401  (registers them)
+
+    return sorted(fnmatch.filter(MODELS, pattern))
+
+
+def create(name, **config):
+    """An untrained, built Keras model.
+
+    Args:
+        name: a registry name, see `list_models`.
+        **config: the arguments of the model's class (`help(type(model))` lists them), such as `latent_dim=32`,
+            `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
+            Encoders and decoders may be any serialisable Keras layers.
+
+    Raises:
+        InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
+    """
+    import zoo.models  # noqa: F401  (registers them)
+
+    cls, defaults = choose("model", name, MODELS)
+    check_arguments(f"model {name!r}", config, cls.argument_names())
+    model = cls(**{**defaults, **config})
+    model.registry_name = name
+    model.build()
+    return model
