@@ -29,14 +29,39 @@ class Registry(dict):
 
     def create(self, spec, **context):
         """Build what `spec` describes; `context` is what the caller knows (shapes), the spec only what the user chose."""
+        if isinstance(spec, dict) and "class_name" in spec:
+            return revive(spec)
         if not isinstance(spec, (str, dict)):
             return spec
+        factory, arguments, accepted = self.parse(spec, context)
+        return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
+
+    def parse(self, spec, context=()):
+        """(factory, the user's arguments, the names it accepts) of a name or dict, checked."""
         arguments = {"name": spec} if isinstance(spec, str) else dict(spec)
         name = arguments.pop("name", None)
         factory = choose(self.kind, name, self)
         accepted = inspect.signature(factory).parameters
         check_arguments(f"{self.kind} {name!r}", arguments, [p for p in accepted if p not in context])
-        return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
+        return factory, arguments, accepted
+
+
+def revive(config):
+    """A Keras layer from its serialised form; only Keras' own layers and registered classes, never a Lambda.
+
+    Raises:
+        InvalidInput: a class that is neither.
+    """
+    import keras
+
+    module, registered = str(config.get("module")), config.get("registered_name")
+    known = module == "keras.layers" or module == "keras" or keras.saving.get_registered_object(registered)
+    if not known or config["class_name"] in ("Lambda", "TorchModuleWrapper", "TFSMLayer"):
+        raise InvalidInput(
+            f"layer {config['class_name']!r} cannot be loaded: import the module that registers it with "
+            "keras.saving.register_keras_serializable first"
+        )
+    return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
 def check_arguments(owner, arguments, accepted):

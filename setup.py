@@ -1,0 +1,54 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = (HERE / "zoo" / "__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+
+TESTS = [
+    "pytest>=8",
+    "ruff>=0.6",
+    "nbclient>=0.10",
+    "ipykernel>=6",
+    "tensorflow-serving-api>=2.19",
+]
+
+setup(
+    name="vae-zoo",
+    version=VERSION,
+    description="A Keras / TensorFlow Probability model zoo of variational autoencoders",
+    long_description=(HERE / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["zoo", "zoo.*"]), "zoo.saved_models"],
+    package_dir={"zoo.saved_models": "saved_models"},
+    package_data={"zoo.presets": ["*.json"], "zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
+    install_requires=[
+        "tensorflow>=2.20,<2.22",
+        "keras>=3.13.2,<4",
+        "tensorflow-probability==0.25.*",
+        "tf-keras>=2.20,<2.22",
+        "tensorflow-datasets>=4.9.10",
+        "ai-edge-litert>=2.1",
+        "importlib_resources",
+        "setuptools",
+        "numpy",
+        "scipy",
+        "scikit-learn",
+        "matplotlib",
+        "pillow",
+        "typer>=0.12",
+        "rich>=13",
+    ],
+    extras_require={
+        "test": TESTS,
+        "serving": ["tensorflow-serving-api>=2.19"],
+        "benchmark": ["torch", "pythae"],
+    },
+    entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
+    classifiers=[
+        "License :: OSI Approved :: Apache Software License",
+        "Programming Language :: Python :: 3",
+    ],
+)

@@ -1,0 +1,34 @@
+"""Metrics of the latents, for Keras' training loop."""
+
+import keras
+import tensorflow as tf
+
+ACTIVE_KL = 0.01
+
+
+class ActiveUnits(keras.metrics.Metric):
+    """How many units of a latent carry a mean KL above 0.01 nats; `kl_per_unit()` is the mean itself, [D].
+
+    Without `build` it has no result, and the model leaves it out of its logs.
+    """
+
+    def __init__(self, name):
+        super().__init__(name=name)
+        self.total = None
+
+    def build(self, num_units):
+        self.total = self.add_variable((num_units,), "zeros", name="total")
+        self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, kl_per_unit, weight):
+        """Add a step's mean KL per unit, [D], with its weight."""
+        self.total.assign_add(kl_per_unit * weight)
+        self.count.assign_add(weight)
+
+    def kl_per_unit(self):
+        return tf.math.divide_no_nan(tf.convert_to_tensor(self.total), tf.convert_to_tensor(self.count))
+
+    def result(self):
+        if self.total is None:
+            return None
+        return tf.reduce_sum(tf.cast(self.kl_per_unit() > ACTIVE_KL, tf.float32))

@@ -1,0 +1,342 @@
+"""The contract of every model, and the one training step they share."""
+
+import contextlib
+import inspect
+import random
+
+import keras
+import tensorflow as tf
+
+import zoo.networks  # noqa: F401  (registers the parts)
+from zoo import bounds
+from zoo.callbacks import StopWhenNotFinite
+from zoo.data.check import check_batch
+from zoo.data.spec import FieldSpec
+from zoo.errors import InvalidInput, check_positive
+from zoo.metrics import ActiveUnits
+
+BINARIZE = (None, "dynamic", "fixed")
+
+
+def fresh_seed():
+    """An int32 [2] seed from Python's generator, which `keras.utils.set_random_seed` governs."""
+    return tf.constant([random.randrange(2**31), random.randrange(2**31)], tf.int32)
+
+
+def as_seed(seed):
+    """None, an int or an int32 [2] tensor -> int32 [2]."""
+    if seed is None:
+        return fresh_seed()
+    return tf.constant([0, seed], tf.int32) if isinstance(seed, int) else tf.cast(seed, tf.int32)
+
+
+class LatentVariableModel(keras.Model):
+    """A latent-variable model p(x, z) with an inference model q(z | x), trained by a bound on log p(x).
+
+    A member of the family says what it is in `data_spec`, `call`, `log_joint`, `encode`, `decode` and `sample`;
+    training, evaluation, export and plots ask nothing else. Every argument of a subclass is a plain number, string,
+    tuple, dict or a serialisable Keras layer, so that `get_config` is written once, here.
+
+    Args:
+        bound: name of a bound (`zoo.bounds`), or a dict with its arguments, as `{"name": "free_bits", "nats": 1.0}`.
+        num_samples: draws of the latents per example in training.
+        beta: weight of the KL; a variable, saved with the model and moved by the callbacks of `zoo.callbacks`.
+        binarize: None, "dynamic" (pixels are drawn as Bernoulli(value) afresh in each training step, and once and for
+            all, keyed by the image itself, everywhere else) or "fixed" (once and for all in training too).
+        seed: of the weights' and the training steps' random numbers.
+
+    Raises:
+        InvalidInput: (a `ValueError`) any argument out of range.
+    """
+
+    supports_jit = True
+    latent_names = ("z",)
+    has_bound = True
+    score_samples = 64
+
+    def __new__(cls, *args, **kwargs):
+        model = super().__new__(cls, *args, **kwargs)
+        given = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
+        given.pop("self", None)
+        object.__setattr__(model, "_arguments", {**given.pop("kwargs", {}), **given})
+        return model
+
+    def __init__(self, bound="elbo", num_samples=1, beta=1.0, binarize=None, seed=0, name=None):
+        super().__init__(name=name)
+        check_positive(num_samples=num_samples)
+        if binarize not in BINARIZE:
+            raise InvalidInput(f"binarize is one of {', '.join(map(repr, BINARIZE))}, got {binarize!r}")
+        if not beta >= 0:
+            raise InvalidInput(f"beta must not be negative, got {beta!r}")
+        self.bound = bounds.get(bound)
+        self.num_samples, self.binarize, self.seed = num_samples, binarize, seed
+        self.beta = self.add_weight(name="beta", shape=(), initializer=constant(beta), trainable=False)
+        self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False)
+        kl = ["kl"] + [f"kl_{latent}" for latent in self.latent_names if len(self.latent_names) > 1]
+        names = ["loss", "elbo", "reconstruction", *kl] if self.has_bound else ["loss", "reconstruction"]
+        self.term_metrics = {term: keras.metrics.Mean(name=term) for term in names}
+        units = self.latent_names if self.has_bound else ()
+        several = len(self.latent_names) > 1
+        self.unit_metrics = {n: ActiveUnits(f"active_units_{n}" if several else "active_units") for n in units}
+        self.skipped = keras.metrics.Sum(name="skipped")
+
+    # What a member of the family says.
+
+    @property
+    def data_spec(self):
+        """Name -> `FieldSpec` of every field of a batch."""
+        raise NotImplementedError
+
+    def call(self, inputs, num_samples=None, training=None, seed=None):
+        """The trace of a batch, a dict of fields or x alone. `num_samples=None` takes the model's own."""
+        raise NotImplementedError
+
+    def log_joint(self, latents, inputs):
+        """(log p(x | latents) [S, C, B], {name: log p(latent) [S, C, B]}) of given latents, each [S, C, B, ...]."""
+        raise NotImplementedError
+
+    # Written once.
+
+    @classmethod
+    def argument_names(cls):
+        """The constructor's argument names, base classes included."""
+        names = []
+        for base in cls.__mro__:
+            if base is keras.Model:
+                break
+            parameters = inspect.signature(base.__init__).parameters.values()
+            names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        return [name for name in dict.fromkeys(names) if name != "self"]
+
+    def get_config(self):
+        def plain(value):
+            return keras.saving.serialize_keras_object(value) if isinstance(value, keras.layers.Layer) else value
+
+        return {name: plain(value) for name, value in self._arguments.items()}
+
+    @classmethod
+    def from_config(cls, config):
+        model = cls(**config)
+        model.build()
+        return model
+
+    def build(self, input_shape=None):
+        """Create every weight, from `data_spec` alone."""
+        if self.built:
+            return
+        self.built = True  # or the call below would build again
+        trace = self(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
+        for name, metric in self.unit_metrics.items():
+            if name in trace.kl_per_unit:
+                metric.build(trace.kl_per_unit[name].shape[-1])
+
+    def fake_batch(self, batch_size):
+        """A batch that fits `data_spec`: its lowest values (0 where unbounded; labels are the first class)."""
+        return {
+            name: tf.fill([batch_size, *spec.shape], tf.cast(max(spec.minimum or 0, 0), spec.dtype))
+            for name, spec in self.data_spec.items()
+        }
+
+    @property
+    def latent_spec(self):
+        """Name -> `FieldSpec` of every latent."""
+        raise NotImplementedError
+
+    @property
+    def field_specs(self):
+        """Name -> `FieldSpec` of everything a verb or an endpoint takes."""
+        return {**self.data_spec, **self.latent_spec, "seed": FieldSpec((), "int64")}
+
+    def inputs(self, **fields):
+        """Eager fields, checked against `data_spec` and converted to tensors of its dtype; symbolic ones as they are."""
+        given = {name: value for name, value in fields.items() if value is not None}
+        spec = {name: self.field_specs[name] for name in given}
+        if tf.executing_eagerly():
+            check_batch(given, spec)
+        return {name: self.to_range(tf.convert_to_tensor(value), spec[name]) for name, value in given.items()}
+
+    @staticmethod
+    def to_range(value, spec):
+        """uint8 pixels divided by 255; the rest cast to the declared dtype."""
+        if value.dtype == tf.uint8 and spec.dtype == "float32":
+            return tf.cast(value, tf.float32) / 255.0
+        return tf.cast(value, spec.dtype)
+
+    def fields(self, batch):
+        """x alone, a dict or a tuple (x, y) -> the fields of `data_spec`, in its dtypes; uint8 becomes [0, 1]."""
+        if isinstance(batch, tuple):
+            batch = dict(zip(("x", "y"), batch, strict=False))
+        if not isinstance(batch, dict):
+            batch = {"x": batch}
+        missing = [name for name in self.data_spec if name not in batch]
+        if missing:
+            raise InvalidInput(f"the batch lacks {', '.join(missing)}; the model takes {', '.join(self.data_spec)}")
+        return {name: self.to_range(batch[name], spec) for name, spec in self.data_spec.items()}
+
+    def preprocess(self, batch, seed, training):
+        """What the data pipeline gives -> the model's inputs, inside the step: `fields`, then binarised.
+
+        Args:
+            batch: x alone, a dict, or a tuple (x, y); labels are kept where `data_spec` has them.
+            seed: int32 [2], of this step.
+        """
+        inputs = self.fields(batch)
+        if self.binarize:
+            x = inputs["x"]
+            if training and self.binarize == "dynamic":
+                noise = tf.random.stateless_uniform(tf.shape(x), seed, alg="philox")
+            else:
+                noise = noise_of_image(x)
+            inputs["x"] = tf.cast(noise < x, tf.float32)
+        return inputs
+
+    def objective(self, trace):
+        """[B]: what training maximises."""
+        return self.bound(trace.temper(self.beta))
+
+    def step_seed(self):
+        """int32 [2]: of the model's seed, the step and the replica."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = tf.convert_to_tensor(self.steps)
+        seed = tf.constant([17, self.seed], tf.int32)
+        for part in (step, replica):
+            seed = tf.random.fold_in(seed, part, alg="philox")
+        return seed
+
+    def train_step(self, batch):
+        noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
+        inputs = self.preprocess(batch, noise_seed, training=True)
+        with tf.GradientTape() as tape:
+            trace = self(inputs, training=True, seed=draw_seed)
+            loss = tf.reduce_mean(trace.penalty - self.objective(trace))
+            total = self.optimizer.scale_loss(loss + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
+        gradients = tape.gradient(total, self.trainable_variables)
+        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in [loss, *gradients] if g is not None])
+        self.steps.assign_add(1)
+        self.update_if(finite, gradients)
+        return self.update_metrics(trace, loss, finite)
+
+    def test_step(self, batch):
+        # The latents' seed does not depend on the step, so that two evaluations of the same weights agree.
+        inputs = self.preprocess(batch, None, training=False)
+        trace = self(inputs, training=False, seed=tf.constant([23, self.seed], tf.int32))
+        loss = tf.reduce_mean(trace.penalty - self.objective(trace))
+        return self.update_metrics(trace, loss, tf.math.is_finite(loss))
+
+    def predict_step(self, batch):
+        return self.reconstruct(**self.preprocess(batch, None, training=False))
+
+    def update_if(self, finite, gradients):
+        """Apply the gradients unless one is not finite; then only count. Zeroed gradients would still move Adam."""
+        variables = self.trainable_variables
+        replicas = tf.distribute.get_replica_context()
+        if replicas.num_replicas_in_sync == 1:
+            tf.cond(finite, lambda: self.optimizer.apply(gradients, variables), lambda: None)
+            return
+
+        def apply_on_all(strategy, bad, *gradients):
+            def apply():
+                strategy.extended.call_for_each_replica(self.optimizer.apply, args=(list(gradients), variables))
+
+            tf.cond(strategy.experimental_local_results(bad)[0] == 0, apply, lambda: None)
+
+        bad = replicas.all_reduce("sum", tf.cast(~finite, tf.int32))
+        replicas.merge_call(apply_on_all, args=(bad, *gradients))
+
+    def update_metrics(self, trace, loss, finite):
+        """Update one mean per term with the finite steps, and return the logs of all."""
+        weight = tf.cast(finite, tf.float32) * tf.cast(tf.shape(trace.penalty)[0], tf.float32)
+        self.skipped.update_state(tf.cast(~finite, tf.float32))
+        for term, value in {"loss": loss, **self.terms(trace)}.items():
+            self.term_metrics[term].update_state(tf.where(finite, tf.reduce_mean(value), 0.0), weight)
+        for name, metric in self.unit_metrics.items():
+            if name in trace.kl_per_unit:
+                metric.update_state(tf.where(finite, tf.reduce_mean(trace.kl_per_unit[name], 0), 0.0), weight)
+        return self.get_metrics_result()
+
+    def terms(self, trace):
+        """Name -> [B] of what `fit` prints: elbo = reconstruction - kl to rounding, whatever bound is trained."""
+        if not self.has_bound:
+            return {"reconstruction": trace.reconstruction}
+        kl = trace.kl
+        each = {f"kl_{name}": value for name, value in kl.items()} if len(kl) > 1 else {}
+        total = sum(kl.values()) - trace.entropy
+        return {
+            "elbo": trace.reconstruction - total,
+            "reconstruction": trace.reconstruction,
+            "kl": total,
+            **each,
+        }
+
+    def get_metrics_result(self):
+        logs = super().get_metrics_result()
+        return {name: value for name, value in logs.items() if value is not None}
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Keras' `fit`, which also stops with a clear message when updates stay non-finite."""
+        if self._compile_loss is not None:
+            raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(StopWhenNotFinite())
+        else:
+            callbacks = [*(callbacks or []), StopWhenNotFinite()]
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def log_prob(self, x, num_samples=100, seed=None, **condition):
+        """[B]: the importance-weighted estimate of log p(x | condition), nats. Burda et al. 2016, arXiv:1509.00519."""
+        check_positive(num_samples=num_samples)
+        return self(self.inputs(x=x, **condition), num_samples=num_samples, seed=as_seed(seed)).log_marginal
+
+    def adapt(self, dataset):
+        """Set what the data alone determine, before training. Here nothing."""
+
+    def serve_score(self, x, seed, **condition):
+        """elbo and log_marginal [N] of `score_samples` draws, row by row: a row's numbers depend on its seed alone."""
+
+        def row(fields):
+            row_seed = fields.pop("seed")
+            inputs = {name: value[None] for name, value in fields.items()}
+            trace = self(inputs, num_samples=self.score_samples, seed=row_seed)
+            return {"elbo": trace.elbo[0], "log_marginal": trace.log_marginal[0]}
+
+        return tf.vectorized_map(row, {"x": x, "seed": tf.bitcast(seed, tf.int32), **condition})
+
+    @property
+    def endpoints(self):
+        """Name -> (method, its inputs' names in `field_specs`): the signatures of an export; the first is the default.
+
+        Methods take keyword tensors with a leading row axis and return a dict of tensors, row by row.
+        """
+        raise NotImplementedError
+
+
+def constant(value):
+    return keras.initializers.Constant(value)
+
+
+@contextlib.contextmanager
+def seeded(seed):
+    """Layers made inside the block draw weights that depend on `seed` alone; Python's generator is left as it was."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def noise_of_image(x):
+    """Uniform noise, [B, ...] like x in [0, 1], that depends on each image alone: not on its place, batch or split.
+
+    The image's 8-bit levels are hashed to the seed of a stateless generator, so the same picture is binarised
+    in the same way wherever it is met.
+    """
+    size = tf.reduce_prod(tf.shape(x)[1:])
+    levels = tf.cast(tf.round(tf.reshape(x, [-1, size]) * 255.0), tf.int32)
+    mix = tf.random.stateless_uniform([2, size], [5, 7], minval=None, maxval=None, dtype=tf.int32, alg="philox")
+    seeds = tf.stack([tf.reduce_sum(levels * mix[0], 1), tf.reduce_sum(levels * mix[1], 1)], 1)
+
+    def row(seed):
+        return tf.random.stateless_uniform([size], seed, alg="philox")
+
+    return tf.reshape(tf.map_fn(row, seeds, fn_output_signature=tf.float32), tf.shape(x))

@@ -1,0 +1,64 @@
+"""The conditional VAE: everything but the prior knows the label.
+
+    p(z) = N(0, I)
+    p(x | z, y) = likelihood(decoder([z, onehot(y)]))
+    q(z | x, y) = posterior(encoder([x, plane(y)]))      plane: a learned image per label, one more channel
+
+Sohn, Lee & Yan 2015 (NeurIPS); there the prior sees the condition too, here a class label leaves z standard normal.
+"""
+
+import keras
+import tensorflow as tf
+
+from zoo.data.spec import FieldSpec
+from zoo.errors import check_positive
+from zoo.models.base import seeded
+from zoo.models.vae import VAE
+from zoo.registry import register
+
+
+@register("conditional_vae")
+@keras.saving.register_keras_serializable("zoo")
+class ConditionalVAE(VAE):
+    """A VAE of p(x | y), y int [B] in 0..num_classes - 1, or float [B, num_classes] as probabilities.
+
+    Args:
+        num_classes: number of labels.
+        **kwargs: as `VAE`. An encoder of your own takes data_shape with one more channel, a decoder [N, D + num_classes].
+    """
+
+    def __init__(self, num_classes=10, **kwargs):
+        check_positive(num_classes=num_classes)
+        self.num_classes = num_classes
+        super().__init__(**kwargs)
+        with seeded(self.seed + 1):
+            self.plane = keras.layers.Dense(tf.TensorShape(self.data_shape[:-1]).num_elements() or 1, name="plane")
+
+    @property
+    def encoder_input_shape(self):
+        return (*self.data_shape[:-1], self.data_shape[-1] + 1)
+
+    @property
+    def data_spec(self):
+        return {**super().data_spec, "y": FieldSpec((), "int32", 0, self.num_classes - 1)}
+
+    def one_hot(self, y):
+        """[B, num_classes] of labels; probabilities stay what they are."""
+        return tf.one_hot(y, self.num_classes) if y.dtype.is_integer else y
+
+    def posterior(self, x, y):
+        """q(z | x, y)."""
+        plane = tf.reshape(self.plane(self.one_hot(y)), [-1, *self.data_shape[:-1], 1])
+        return super().posterior(tf.concat([x, plane], -1))
+
+    def likelihood(self, z, y):
+        """p(x | z, y) of z [..., B, D]."""
+        y = self.one_hot(y)
+        if z.shape.rank > 2:
+            y = tf.broadcast_to(y, tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0))
+        return self.likelihood_head(self.decode_parameters(tf.concat([z, y], -1)))
+
+    def sample(self, n, seed=None, mean=False, y=None):
+        """[n, *data_shape]: draws of p(x | y) for labels y int [n]; None goes through the classes in turn."""
+        y = tf.range(n) % self.num_classes if y is None else y
+        return super().sample(n, seed=seed, mean=mean, y=y)

@@ -1,0 +1,101 @@
+"""Multilayer perceptrons: plain, batch-normalised or gated."""
+
+import math
+
+import keras
+
+from zoo.errors import InvalidInput, check_positive
+from zoo.registry import DECODERS, ENCODERS
+
+
+@keras.saving.register_keras_serializable("zoo")
+class GatedDense(keras.layers.Layer):
+    """a * sigmoid(b) with [a, b] = W x + c: [..., F] -> [..., units]. Dauphin et al. 2017, arXiv:1612.08083."""
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.dense = keras.layers.Dense(2 * units)
+
+    def build(self, shape):
+        self.dense.build(shape)
+
+    def call(self, x):
+        h = self.dense(x)
+        return h[..., : self.units] * keras.ops.sigmoid(h[..., self.units :])
+
+    def compute_output_shape(self, shape):
+        return (*shape[:-1], self.units)
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=False):
+    """The hidden layers of a perceptron as a list of Keras layers.
+
+    Raises:
+        InvalidInput: sizes that are not positive, or both `gated` and `batch_norm`.
+    """
+    check_positive(hidden_units=list(hidden_units))
+    if gated and batch_norm:
+        raise InvalidInput("gated and batch_norm exclude each other: choose one")
+    layers = []
+    for units in hidden_units:
+        if gated:
+            layers.append(GatedDense(units))
+        elif batch_norm:
+            layers.append(keras.layers.Dense(units, use_bias=False))
+            layers.append(keras.layers.BatchNormalization())
+            layers.append(keras.layers.Activation(activation))
+        else:
+            layers.append(keras.layers.Dense(units, activation=activation))
+    return layers
+
+
+class Chain(keras.layers.Layer):
+    """Layers applied in order, whatever the rank of the input (Keras' Sequential fixes it at first build).
+
+    `output_layer` is the linear layer whose bias `adapt` sets, where there is one.
+    """
+
+    def __init__(self, layers, name, output_index=None):
+        super().__init__(name=name)
+        self.layers = layers
+        self.output_index = output_index
+
+    def build(self, shape):
+        for layer in self.layers:
+            layer.build(shape)
+            shape = layer.compute_output_shape(shape)
+
+    def call(self, x):
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    @property
+    def output_layer(self):
+        return None if self.output_index is None else self.layers[self.output_index]
+
+
+@ENCODERS.register("mlp")
+def mlp_encoder(data_shape, hidden_units=(400, 400), activation="leaky_relu", batch_norm=False, gated=False):
+    """[N, *data_shape] -> [N, hidden_units[-1]].
+
+    Args:
+        hidden_units: widths of the hidden layers.
+        activation: any Keras activation name; not used by gated layers.
+        batch_norm: batch normalisation before each activation.
+        gated: GatedDense layers.
+    """
+    hidden = dense_layers(hidden_units, activation, batch_norm, gated)
+    return Chain([keras.layers.Flatten(), *hidden], name="encoder")
+
+
+@DECODERS.register("mlp")
+def mlp_decoder(output_shape, hidden_units=(400, 400), activation="leaky_relu", batch_norm=False, gated=False):
+    """[N, D] -> [N, *output_shape], the encoder's mirror image: `hidden_units` are walked backwards."""
+    hidden = dense_layers(tuple(reversed(hidden_units)), activation, batch_norm, gated)
+    output = [keras.layers.Dense(math.prod(output_shape)), keras.layers.Reshape(output_shape)]
+    return Chain([*hidden, *output], name="decoder", output_index=len(hidden))

@@ -1,0 +1,80 @@
+"""What a model says about a batch, per draw, enumerated value and example, never averaged early."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Trace(NamedTuple):
+    """The log terms of S draws, C values of an enumerated latent (1 where there is none) and B examples, in nats.
+
+    Attributes:
+        latents: name -> [S, C, B, ...].
+        log_likelihood: [S, C, B], log p(x | z), summed over the event.
+        log_prior: name -> [S, C, B], log p(z_name | ...).
+        log_posterior: name -> [S, C, B], log q(z_name | ...).
+        log_mass: [1, C, B], log q(y | x) of an enumerated latent; 0 on an observed value and -inf on the others;
+            0 with C = 1.
+        penalty: [B], what the optimiser sees and the bound does not.
+        kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise. Never part of `log_weight`.
+    """
+
+    latents: dict
+    log_likelihood: tf.Tensor
+    log_prior: dict
+    log_posterior: dict
+    log_mass: tf.Tensor
+    penalty: tf.Tensor
+    kl_per_unit: dict
+
+    @property
+    def log_weight(self):
+        """[S, C, B]: log p(x, z) - log q(z | x), without the enumerated mass."""
+        return self.log_likelihood + sum(self.log_prior.values()) - sum(self.log_posterior.values())
+
+    @property
+    def reconstruction(self):
+        """[B]: E_q log p(x | z)."""
+        return self.expect(self.log_likelihood)
+
+    @property
+    def kl(self):
+        """Name -> [B]: KL(q || p), in closed form where the trace has it, else estimated from the draws."""
+        return {
+            name: tf.reduce_sum(self.kl_per_unit[name], -1)
+            if name in self.kl_per_unit
+            else self.expect(self.log_posterior[name] - self.log_prior[name])
+            for name in self.log_prior
+        }
+
+    @property
+    def elbo(self):
+        """[B]: mean over the draws of the log weight. At most `log_marginal`, trace by trace."""
+        return self.expect(self.log_weight) + self.entropy
+
+    @property
+    def entropy(self):
+        """[B]: the entropy of the enumerated q(y | x); 0 where nothing is enumerated."""
+        return -tf.reduce_sum(tf.math.multiply_no_nan(self.log_mass, tf.exp(self.log_mass)), (0, 1))
+
+    @property
+    def log_marginal(self):
+        """[B]: the importance-weighted bound, log mean over S of the sum over C of mass times weight."""
+        draws = tf.cast(tf.shape(self.log_weight)[0], self.log_weight.dtype)
+        return tf.reduce_logsumexp(self.log_mass + self.log_weight, (0, 1)) - tf.math.log(draws)
+
+    def expect(self, values):
+        """[S, C, B] -> [B]: mean over the draws of the sum over the enumerated values, weighted by their mass."""
+        return tf.reduce_sum(tf.math.multiply_no_nan(tf.reduce_mean(values, 0), tf.exp(self.log_mass[0])), 0)
+
+    def temper(self, beta):
+        """The trace with its KL terms multiplied by `beta`."""
+
+        def scale(terms):
+            return {name: beta * term for name, term in terms.items()}
+
+        return self._replace(
+            log_prior=scale(self.log_prior),
+            log_posterior=scale(self.log_posterior),
+            kl_per_unit=scale(self.kl_per_unit),
+        )
