@@ -1,0 +1,19 @@
+"""Data: load it, describe it, prepare it, check it against what a model takes. Imports TensorFlow only when used."""
+
+from zoo.data.arrays import load_arrays
+from zoo.data.catalogue import describe_dataset, list_datasets
+from zoo.data.check import check_batch, check_dataset
+from zoo.data.pipeline import load_dataset
+from zoo.data.prepare import prepare_dataset
+from zoo.data.spec import FieldSpec
+
+__all__ = [
+    "FieldSpec",
+    "check_batch",
+    "check_dataset",
+    "describe_dataset",
+    "list_datasets",
+    "load_arrays",
+    "load_dataset",
+    "prepare_dataset",
+]

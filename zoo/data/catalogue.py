@@ -1,0 +1,183 @@
+"""The data sets known by name: what they hold, how they are divided and what the papers did with them."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from zoo.errors import choose
+
+SPLITS = ("train", "validation", "test", "train+validation")
+
+
+class DatasetInfo(NamedTuple):
+    """One named data set; `parts` maps our splits to (TFDS split expression, number of examples)."""
+
+    title: str
+    shape: tuple
+    parts: dict
+    num_classes: int | None
+    values: str
+    protocol: str
+    licence: str
+    source: str
+    version: str | None = None  # of the TFDS folder; None: not from TFDS
+    scale: int = 1  # factor that brings the stored pixels to 0..255
+    label: str = "label"
+    only_prepared: bool = False  # no builder: usable only where the folder is
+
+
+def _parts(train, validation, test):
+    """Splits from (expression, count) pairs; `train+validation` is their union, in that order."""
+    both = train[0] if train[0] == validation[0] else f"{train[0]}+{validation[0]}"
+    return dict(zip(SPLITS, (train, validation, test, (both, train[1] + validation[1])), strict=True))
+
+
+def _first(count, total):
+    """TFDS `train` cut after `count` examples, into two (expression, count) pairs."""
+    return (f"train[:{count}]", count), (f"train[{count}:{total}]", total - count)
+
+
+_MNIST_PARTS = _parts(*_first(55_000, 60_000), ("test", 10_000))
+_DYNAMIC = (
+    "The last 5,000 training images are the validation set. Papers binarise: 'dynamic' draws every pixel anew with its "
+    "grey value as the probability each time an image is seen (in test once, under a fixed seed)"
+)
+
+DATASETS = {
+    "digits": DatasetInfo(
+        title="Digits, 8x8 (UCI, from scikit-learn)",
+        shape=(8, 8, 1),
+        parts=dict(zip(SPLITS, (("", 1397), ("", 200), ("", 200), ("", 1597)), strict=True)),
+        num_classes=10,
+        values="uint8 0..255 (17 grey levels 0..16, scaled)",
+        protocol="Divided by a fixed permutation. Small and always there: for trying things, not for reported figures.",
+        licence="CC BY 4.0",
+        source="E. Alpaydin, C. Kaynak (UCI optdigits, test part), shipped with scikit-learn",
+    ),
+    "mnist": DatasetInfo(
+        title="MNIST",
+        shape=(28, 28, 1),
+        parts=_MNIST_PARTS,
+        num_classes=10,
+        values="uint8 0..255, grey",
+        protocol=f"{_DYNAMIC}; likelihoods under it are not comparable with those on binarized_mnist (static) or on grey values.",
+        licence="CC BY-SA 3.0 is the usual statement",
+        source="Y. LeCun, C. Cortes, C. Burges; stock TFDS builder",
+        version="3.0.1",
+    ),
+    "fashion_mnist": DatasetInfo(
+        title="Fashion-MNIST",
+        shape=(28, 28, 1),
+        parts=_MNIST_PARTS,
+        num_classes=10,
+        values="uint8 0..255, grey",
+        protocol=f"{_DYNAMIC}; many papers model the grey values instead.",
+        licence="MIT",
+        source="H. Xiao, K. Rasul, R. Vollgraf (Zalando), arXiv:1708.07747; stock TFDS builder",
+        version="3.0.1",
+    ),
+    "binarized_mnist": DatasetInfo(
+        title="Binarized MNIST, fixed binarisation",
+        shape=(28, 28, 1),
+        parts=_parts(("train", 50_000), ("validation", 10_000), ("test", 10_000)),
+        num_classes=None,
+        values="uint8 0 or 255 (stored 0 or 1)",
+        protocol="Static: binarised once by Salakhutdinov and Murray (2008), divided by Larochelle. "
+        "Figures are not comparable with dynamically binarised MNIST; many papers train on train+validation.",
+        licence="none stated",
+        source="H. Larochelle, after R. Salakhutdinov and I. Murray; stock TFDS builder",
+        version="1.0.0",
+        scale=255,
+    ),
+    "omniglot_28x28": DatasetInfo(
+        title="Omniglot, 28x28",
+        shape=(28, 28, 1),
+        parts=_parts(*_first(23_000, 24_345), ("test", 8_115)),
+        num_classes=1623,
+        values="uint8 0..255, grey, strokes bright",
+        protocol="Reduced from 105x105 by exact area averaging; drawings 1-15 of a character train, 16-20 test; the last "
+        "1,345 of train are the validation set. Most papers use chardata.mat of Burda et al. (2015): the same drawings, "
+        "reduced and divided by other code, with 8,070 test images, so published likelihoods are near, not equal. "
+        "Papers binarise dynamically.",
+        licence="MIT",
+        source="B. Lake, R. Salakhutdinov, J. Tenenbaum, github.com/brendenlake/omniglot",
+        version="1.0.0",
+    ),
+    "frey_faces": DatasetInfo(
+        title="Frey faces",
+        shape=(28, 20, 1),
+        parts=_parts(("train[:1565]", 1565), ("train[1565:1765]", 200), ("train[1765:]", 200)),
+        num_classes=None,
+        values="uint8 8..238, grey",
+        protocol="No official division: 1,565/200/200 of one fixed random order, as papers draw at random. Consecutive "
+        "video frames, so the parts are much alike. Grey values: use a Normal or discretised logistic likelihood.",
+        licence="none stated",
+        source="S. Roweis, B. Frey, cs.nyu.edu/~roweis/data.html",
+        version="1.0.0",
+    ),
+    "caltech_silhouettes_28x28": DatasetInfo(
+        title="Caltech 101 Silhouettes, 28x28, split 1",
+        shape=(28, 28, 1),
+        parts=_parts(("train", 4100), ("validation", 2264), ("test", 2307)),
+        num_classes=101,
+        values="uint8 0 or 255, object bright",
+        protocol="The division of Marlin et al. (2010). Inverted with respect to the authors' file, as in VAE papers.",
+        licence="none stated",
+        source="B. Marlin, K. Swersky, B. Chen, N. de Freitas, people.cs.umass.edu/~marlin/data.shtml",
+        version="1.0.0",
+    ),
+    "cifar10_first4k": DatasetInfo(
+        title="CIFAR-10, first 4,000 training images only",
+        shape=(32, 32, 3),
+        parts=_parts(*_first(3500, 3750), ("train[3750:]", 250)),
+        num_classes=10,
+        values="uint8 0..255, RGB",
+        protocol="A small part, to try colour models on; never report figures on it as CIFAR-10.",
+        licence="none stated",
+        source="A. Krizhevsky; only where its prepared folder is",
+        version="1.0.0",
+        only_prepared=True,
+    ),
+}
+
+
+def resolve_data_dir(data_dir=None):
+    """The folder of prepared data sets: the argument, else TFDS_DATA_DIR, else TFDS's own default."""
+    return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def prepared_folder(name, data_dir=None):
+    """Where TFDS keeps (or would keep) the named data set: `<data_dir>/<name>/<version>`."""
+    return resolve_data_dir(data_dir) / name / DATASETS[name].version
+
+
+def is_available(name, data_dir=None):
+    """Whether the data set can be used without a network."""
+    return DATASETS[name].version is None or (prepared_folder(name, data_dir) / "dataset_info.json").is_file()
+
+
+def list_datasets(data_dir=None):
+    """Names that `load_dataset` knows: those that are there, or that can be downloaded."""
+    return sorted(n for n, info in DATASETS.items() if not info.only_prepared or is_available(n, data_dir))
+
+
+def describe_dataset(name, data_dir=None):
+    """What is known about a named data set, as a dict that JSON can hold.
+
+    Keys: name, title, shape (H, W, C), splits (name -> number of examples), num_classes (None: no labels), values,
+    protocol, licence, source, version, available (True: usable without a network).
+    """
+    info = choose("data set", name, DATASETS)
+    return {
+        "name": name,
+        "title": info.title,
+        "shape": info.shape,
+        "splits": {split: count for split, (_, count) in info.parts.items()},
+        "num_classes": info.num_classes,
+        "values": info.values,
+        "protocol": info.protocol,
+        "licence": info.licence,
+        "source": info.source,
+        "version": info.version,
+        "available": is_available(name, data_dir),
+    }

@@ -1,0 +1,112 @@
+"""Batches as a `tf.data.Dataset`: whole uint8 batches gathered from memory, in an order that can be resumed."""
+
+import numpy as np
+
+from zoo.data.arrays import load_arrays
+from zoo.errors import InvalidInput, check_positive
+
+
+def load_dataset(
+    source="digits",
+    split="train",
+    batch_size=128,
+    *,
+    labels=False,
+    shuffle=None,
+    seed=0,
+    limit=None,
+    first_epoch=None,
+    drop_remainder=False,
+    data_dir=None,
+):
+    """Batches `{"x": [B, H, W, C]}`, and `"y"` int32 [B] with `labels`, as a `tf.data.Dataset`.
+
+    Args:
+        source: one of
+            * a name, see `list_datasets`; images are uint8 0..255;
+            * a folder of PNG or JPEG images of one size, sorted by path; sub-folders are classes, or `train`,
+              `validation` and `test` (with class sub-folders in them);
+            * an .npy file (= x) or an .npz file with `x` and optionally `y`. Folders without splits of their own, and
+              files, are divided 80/10/10 by a fixed permutation; `split="all"` takes them whole;
+            * an array, or a dict of arrays with "x" and optionally "y", taken whole;
+            * a `tf.data.Dataset` of images, (image, label) tuples or dicts with "x": turned into dicts, and batched
+              if its x has rank 3, one image [H, W, C]; any other rank is taken as batched.
+        split: "train", "validation", "test" or "train+validation".
+        shuffle: None shuffles the splits that begin with "train".
+        seed: of the order; the same seed gives the same sequence of epochs.
+        limit: only the first `limit` examples of the split (before shuffling).
+        first_epoch: None gives one pass per iteration, reshuffled each time. A number e gives an endless dataset whose
+            k-th pass has the order keyed by (seed, e + k): a run resumed at epoch e sees what an uninterrupted one sees.
+        drop_remainder: leave out the last, smaller batch of each pass.
+        data_dir: the folder of prepared data sets; None: TFDS_DATA_DIR, else TFDS's default.
+
+    Raises:
+        InvalidInput: (a `ValueError`) in one line, with the nearest right name.
+    """
+    check_positive(batch_size=batch_size)
+    import tensorflow as tf
+
+    if isinstance(source, tf.data.Dataset):
+        if split != "train" or shuffle or limit is not None or first_epoch is not None:
+            raise InvalidInput("a tf.data.Dataset is taken as it is: it allows no split, shuffle, limit or first_epoch")
+        return _as_batches(source, batch_size, labels, drop_remainder)
+    arrays = load_arrays(source, split, labels=labels, limit=limit, data_dir=data_dir)
+    if shuffle is None:
+        shuffle = split.startswith("train")
+    return _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder)
+
+
+def _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder):
+    """A dataset of dicts of [B, ...] slices of `arrays`, B examples gathered at a time."""
+    import tensorflow as tf
+
+    count = len(arrays["x"])
+    steps = count // batch_size if drop_remainder else -(-count // batch_size)
+    if not steps:
+        raise InvalidInput(f"{count} examples do not fill one batch of {batch_size}: lower batch_size or keep the remainder")
+    with tf.device("/CPU:0"):  # the pipeline runs on the host; a copy on the accelerator would be carried back
+        arrays = {k: tf.constant(v) for k, v in arrays.items()}
+
+    def one_pass(key):
+        """The batches of one pass in the order of `key` int64 [2]."""
+        order = tf.range(count, dtype=tf.int64)
+        if shuffle:
+            order = tf.random.experimental.stateless_shuffle(order, key, alg="philox")
+
+        def batch(step):
+            rows = order[step * batch_size : (step + 1) * batch_size]
+            if drop_remainder:
+                rows = tf.ensure_shape(rows, [batch_size])
+            return {k: tf.gather(v, rows) for k, v in arrays.items()}
+
+        return tf.data.Dataset.range(steps).map(batch)
+
+    if first_epoch is not None:
+        epochs = tf.data.Dataset.range(first_epoch, np.iinfo("int64").max)
+        dataset = epochs.flat_map(lambda epoch: one_pass(tf.stack([tf.constant(seed, tf.int64), epoch])))
+        length = tf.data.INFINITE_CARDINALITY
+    else:
+        draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
+        dataset = draws.flat_map(lambda draw: one_pass(tf.stack([tf.constant(seed, tf.int64), draw])))
+        length = steps
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).prefetch(tf.data.AUTOTUNE)
+
+
+def _as_batches(dataset, batch_size, labels, drop_remainder):
+    """A caller's dataset as batches of dicts."""
+
+    def as_dict(*fields):
+        fields = fields[0] if len(fields) == 1 else dict(zip(("x", "y"), fields, strict=True))
+        fields = dict(fields) if isinstance(fields, dict) else {"x": fields}
+        return {k: v for k, v in fields.items() if labels or k != "y"}
+
+    spec = dataset.element_spec
+    if isinstance(spec, (tuple, list)) and len(spec) not in (1, 2):
+        raise InvalidInput(f"a dataset of tuples must hold (x,) or (x, y), got {len(spec)} fields")
+    dataset = dataset.map(as_dict)
+    for field in ("x", "y") if labels else ("x",):
+        if field not in dataset.element_spec:
+            raise InvalidInput(f"the dataset has no field {field!r}, only {sorted(dataset.element_spec)}")
+    if dataset.element_spec["x"].shape.rank == 3:
+        dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
+    return dataset.prefetch(2)

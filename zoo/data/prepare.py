@@ -1,0 +1,72 @@
+"""TFDS behind one door: download, prepare and read the named data sets, without its chatter."""
+
+import contextlib
+import importlib
+import io
+import sys
+
+import numpy as np
+
+from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
+from zoo.errors import InvalidInput, choose
+
+_WAY_OUT = "without a network use the data set 'digits', or set TFDS_DATA_DIR to a folder of prepared data sets"
+
+
+def prepare_dataset(name, data_dir=None):
+    """Download and prepare a named data set unless it is there; returns its folder.
+
+    The stand-in for the `tfds build` command, which needs apache_beam.
+
+    Raises:
+        InvalidInput: unknown name, or the download failed.
+    """
+    info = choose("data set", name, DATASETS)
+    if info.version is None:
+        return None
+    folder = prepared_folder(name, data_dir)
+    if is_available(name, data_dir):
+        return folder
+    if info.only_prepared:
+        raise InvalidInput(f"{name} cannot be downloaded and is not in {str(folder)!r}; known: {list_datasets(data_dir)}")
+    print(f"downloading {name} to {folder}", file=sys.stderr)
+    try:
+        builder = _builder(name, data_dir)
+        with contextlib.redirect_stdout(io.StringIO()):
+            builder.download_and_prepare()
+    except InvalidInput:
+        raise
+    except Exception as error:  # noqa: BLE001  (TFDS, requests, gRPC and the file system each raise their own)
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise InvalidInput(f"could not download {name} ({reason}); {_WAY_OUT}") from error
+    return folder
+
+
+def read_split(name, expression, data_dir=None):
+    """Arrays of a TFDS split expression, in stored order: x uint8 [N, H, W, C], y int32 [N] where there are labels."""
+    prepare_dataset(name, data_dir)
+    info = DATASETS[name]
+    import tensorflow as tf
+
+    dataset = _builder(name, data_dir).as_dataset(split=expression, shuffle_files=False)
+    fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
+    dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()}, num_parallel_calls=tf.data.AUTOTUNE)
+    batches = list(dataset.batch(1000).as_numpy_iterator())
+    arrays = {k: np.concatenate([b[k] for b in batches]) for k in fields}
+    arrays["x"] *= np.uint8(info.scale)
+    return arrays | ({"y": arrays["y"].astype("int32")} if "y" in arrays else {})
+
+
+def _builder(name, data_dir=None):
+    """The TFDS builder of a named data set: ours, the stock one, or whatever wrote the prepared folder."""
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise InvalidInput(f"{name} needs tensorflow-datasets ({error}): pip install tensorflow-datasets") from None
+    tfds.disable_progress_bar()
+    if is_available(name, data_dir):
+        return tfds.builder_from_directory(prepared_folder(name, data_dir))
+    folder = resolve_data_dir(data_dir)
+    version = DATASETS[name].version
+    own = importlib.import_module("zoo.data.builders").BUILDERS
+    return own[name](data_dir=folder, version=version) if name in own else tfds.builder(f"{name}:{version}", data_dir=folder)
