@@ -276,6 +276,8 @@ class LatentVariableModel(keras.Model):
         """Keras' `fit`, which also stops with a clear message when updates stay non-finite."""
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(StopWhenNotFinite())
         else:
