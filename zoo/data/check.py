@@ -73,8 +73,8 @@ def _check_dtype(name, array, spec):
 
 
 def _is_image(array, spec):
-    """uint8 0..255 stands for 0..1."""
-    return array.dtype == np.uint8 and spec.maximum == 1
+    """uint8 0..255 stands for 0..1, which a field of unbounded values takes too."""
+    return array.dtype == np.uint8 and spec.dtype == "float32" and spec.maximum in (None, 1)
 
 
 def _check_shape(name, array, spec):
