@@ -10,10 +10,10 @@ import tensorflow as tf
 from zoo import pretrained
 from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
 from zoo.checkpoint import Checkpoint
-from zoo.data import check_dataset, load_dataset
+from zoo.data import check_dataset, describe_dataset, list_datasets, load_arrays, load_dataset
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.files import output_folder, read_json, write_json
-from zoo.registry import check_arguments, create
+from zoo.registry import check_arguments, create, model_class
 
 RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
 
@@ -156,9 +156,24 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
         callbacks=callbacks,
         verbose=verbose,
     )
-    card = {"data": preset["data"], "recipe": dataclasses.asdict(recipe), "seed": recipe.seed}
+    card = {
+        "data": describe(preset["data"]),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": recipe.seed,
+        "epochs_trained": len(history.epoch) + epoch,
+        "reference": preset.get("reference", []),
+    }
     pretrained.save(model, directory, card=card, overwrite=True)
     return model, history
+
+
+def suggest_config(name, source):
+    """What a data set alone decides of a model's arguments: the shape, the classes, and binarising grey images."""
+    arrays = load_arrays(source, "train", limit=1)
+    config = {"data_shape": list(arrays["x"].shape[1:]), "binarize": "dynamic"}
+    if "num_classes" in model_class(name)[0].argument_names():
+        config["num_classes"] = int(load_arrays(source, "train", labels=True)["y"].max()) + 1
+    return config
 
 
 def data_arguments(model, data, recipe, split="split"):
@@ -171,6 +186,14 @@ def data_arguments(model, data, recipe, split="split"):
         "limit": data.get("limit"),
         "data_dir": data.get("data_dir"),
     }
+
+
+def describe(data):
+    """A preset's data as a card has them: with the version and the protocol of a data set known by name."""
+    if data["name"] not in list_datasets():
+        return data
+    info = describe_dataset(data["name"])
+    return {**data, "version": info["version"], "protocol": info["protocol"]}
 
 
 def datasets(model, data, recipe, first_epoch):
