@@ -36,6 +36,11 @@ _SOURCES = {  # data set -> part -> (address, SHA-256 or None where nobody regis
 }
 
 
+def _addresses(builder_name):
+    """Where the authors' files are."""
+    return tuple(url for url, _ in _SOURCES[builder_name].values())
+
+
 def _download(builder_name, dl_manager):
     """Part -> local path of the authors' files, refused where their SHA-256 is not the registered one."""
     sources = _SOURCES[builder_name]
@@ -74,6 +79,7 @@ class Omniglot28x28(tfds.core.GeneratorBasedBuilder):
     """Omniglot drawings [105, 105] reduced to [28, 28, 1], strokes bright."""
 
     name = "omniglot_28x28"
+    ADDRESSES = _addresses("omniglot_28x28")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -133,6 +139,7 @@ class FreyFaces(tfds.core.GeneratorBasedBuilder):
     """Frames of a video of Brendan Frey's face, uint8 [28, 20, 1]."""
 
     name = "frey_faces"
+    ADDRESSES = _addresses("frey_faces")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -165,6 +172,7 @@ class CaltechSilhouettes28x28(tfds.core.GeneratorBasedBuilder):
     """Filled outlines of the objects in Caltech 101, uint8 [28, 28, 1], 0 or 255, object bright."""
 
     name = "caltech_silhouettes_28x28"
+    ADDRESSES = _addresses("caltech_silhouettes_28x28")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
