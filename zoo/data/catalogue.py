@@ -60,8 +60,8 @@ DATASETS = {
         parts=_MNIST_PARTS,
         num_classes=10,
         values="uint8 0..255, grey",
-        protocol=f"{_DYNAMIC}; likelihoods under it are not comparable with those on binarized_mnist (static) or on grey "
-        "values.",
+        protocol=f"{_DYNAMIC}; likelihoods under it are not comparable with those on binarized_mnist (static) or on "
+        "grey values.",
         licence="CC BY-SA 3.0 is the usual statement",
         source="Y. LeCun, C. Cortes, C. Burges; stock TFDS builder",
         version="3.0.1",

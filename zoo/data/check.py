@@ -92,7 +92,8 @@ def _check_shape(name, array, spec):
     if array.ndim and len(got) == len(wanted) and all(w is None or g == w for g, w in zip(got, wanted, strict=True)):
         return
     if name != "x":
-        raise InvalidInput(f"{name} has shape {array.shape}, the model takes (batch, {str(wanted)[1:]}")
+        expected = ", ".join(["batch", *map(str, wanted)])
+        raise InvalidInput(f"{name} has shape {array.shape}, the model takes ({expected})")
     if array.shape == wanted:
         hint = "add a batch axis, x[None]"
     elif (*got, 1) == wanted:
@@ -120,7 +121,9 @@ def _check_values(name, array, spec):
     else:
         return
     if np.dtype(spec.dtype).kind in "iu":
-        raise InvalidInput(f"{name} has labels {reached}, the model takes {spec.minimum}..{spec.maximum}")
+        raise InvalidInput(
+            f"{name} has {'labels' if name == 'y' else 'values'} {reached}, the model takes {_range(spec)}"
+        )
     hint = ""
     if spec.maximum == 1 and low >= 0 and 1 < high <= 255:
         hint = ": divide by 255 or pass uint8"

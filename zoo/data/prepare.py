@@ -47,7 +47,7 @@ def prepare_dataset(name, data_dir=None):
 
 def _check_network(builder):
     """Raise at once where the site cannot be reached: TFDS itself tries for minutes."""
-    addresses = [*getattr(builder, "ADDRESSES", ()), *builder.url_infos]
+    addresses = [*getattr(builder, "ADDRESSES", ()), *(builder.url_infos or ())]
     if addresses:
         try:
             urllib.request.urlopen(urllib.request.Request(addresses[0], method="HEAD"), timeout=20).close()
