@@ -121,9 +121,8 @@ def _check_values(name, array, spec):
     else:
         return
     if np.dtype(spec.dtype).kind in "iu":
-        raise InvalidInput(
-            f"{name} has {'labels' if name == 'y' else 'values'} {reached}, the model takes {_range(spec)}"
-        )
+        noun = "labels" if name == "y" else "values"
+        raise InvalidInput(f"{name} has {noun} {reached}, the model takes {_range(spec)}")
     hint = ""
     if spec.maximum == 1 and low >= 0 and 1 < high <= 255:
         hint = ": divide by 255 or pass uint8"

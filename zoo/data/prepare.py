@@ -59,7 +59,10 @@ def read_split(name, expression, data_dir=None):
     """Arrays of a TFDS split expression, in stored order: x uint8 [N, H, W, C], y int32 [N] where there are labels."""
     prepare_dataset(name, data_dir)
     info = DATASETS[name]
-    dataset = _builder(name, data_dir).as_dataset(split=expression, shuffle_files=False)
+    builder = _builder(name, data_dir)
+    import tensorflow_datasets as tfds
+
+    dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
     fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
     dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
     batches = list(dataset.batch(1000).as_numpy_iterator())
