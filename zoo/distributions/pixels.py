@@ -7,6 +7,11 @@ tfd = tfp.distributions
 LEVELS = 256
 
 
+def softplus(value):
+    """tf.math.softplus, spelt so that it does not overflow in TFLite, whose own is log(1 + exp(value))."""
+    return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
+
+
 def to_level(value):
     """The level 0..255 of a pixel value in [0, 1]."""
     return tf.round(value * (LEVELS - 1))
@@ -62,7 +67,7 @@ class DiscretizedLogistic(tfd.Distribution):
 
     def _mean(self):
         """The mean of the logistic clamped to [0, 1]: the exact mean up to the rounding inside one level."""
-        return self.scale * (tf.math.softplus(self.loc / self.scale) - tf.math.softplus((self.loc - 1) / self.scale))
+        return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1) / self.scale))
 
 
 class PixelCategorical(tfd.Distribution):

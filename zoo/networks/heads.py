@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical
+from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical, softplus
 from zoo.errors import InvalidInput
 from zoo.registry import LIKELIHOODS, POSTERIORS
 
@@ -14,8 +14,15 @@ MAX_SCALE = 1e3
 
 
 def soft_scale(raw, minimum):
-    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between."""
-    return tfb.SoftClip(low=minimum, high=MAX_SCALE)(tf.cast(raw, tf.float32))
+    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
+
+    With s = softplus(raw - minimum) and the width w of that range it is minimum + s - softplus(s - w), which is
+    tfb.SoftClip's value without its cancellation (1000 - 999.9 has lost three digits) and without its overflow where
+    a converter spells softplus(1000) as log(1 + exp(1000)).
+    """
+    width = MAX_SCALE - minimum
+    s = softplus(tf.cast(raw, tf.float32) - minimum)
+    return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
 
 
 class PosteriorHead(keras.layers.Layer):
