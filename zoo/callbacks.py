@@ -5,6 +5,7 @@ import math
 import pathlib
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
@@ -115,12 +116,12 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
         self.average = [tf.Variable(value) for value in start]
 
     def state(self):
-        """The average, as a list of arrays, for a checkpoint."""
-        return [v.numpy() for v in self.average]
+        """The average, for a checkpoint."""
+        return {str(i): v.numpy() for i, v in enumerate(self.average)}
 
-    def restore(self, arrays):
+    def restore(self, state):
         """Take up the average of a checkpoint when training begins."""
-        self.restored = list(arrays)
+        self.restored = [state[str(i)] for i in range(len(state))]
 
     @tf.function
     def update(self, keep):
@@ -148,6 +149,49 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         self.swap()
         self.average = None
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Stops when the validation loss has not improved for `patience` epochs and goes back to the best weights.
+
+    Comes after `ExponentialMovingAverage` in the list of callbacks, so that the weights it keeps are those that were
+    validated. While a KL schedule moves beta the losses are not comparable, and the count starts anew. Count, best
+    value and best weights survive a resumed run.
+    """
+
+    def __init__(self, patience):
+        super().__init__()
+        check_positive(patience=patience)
+        self.patience = patience
+        self.wait, self.best, self.beta, self.best_weights = 0, math.inf, math.nan, None
+
+    def state(self):
+        """Count, best value and best weights, for a checkpoint."""
+        weights = {f"weight/{i}": w for i, w in enumerate(self.best_weights)}
+        return {"wait": np.array(self.wait), "best": np.array(self.best), "beta": np.array(self.beta), **weights}
+
+    def restore(self, state):
+        """Take up the state of a checkpoint."""
+        self.wait, self.best, self.beta = int(state["wait"]), float(state["best"]), float(state["beta"])
+        self.best_weights = [state[f"weight/{i}"] for i in range(len(state) - 3)]
+
+    def on_test_begin(self, logs=None):
+        self.validated = self.model.get_weights()
+
+    def on_epoch_end(self, epoch, logs=None):
+        if "val_loss" not in (logs or {}):
+            raise InvalidInput("early stopping needs validation data")
+        beta = float(self.model.beta.numpy())
+        if logs["val_loss"] < self.best or beta != self.beta:
+            self.wait, self.best, self.beta, self.best_weights = 0, float(logs["val_loss"]), beta, self.validated
+            return
+        self.wait += 1
+        if self.wait >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.best_weights is not None:
+            self.model.set_weights(self.best_weights)
 
 
 class KLPerUnitLogger(keras.callbacks.Callback):

@@ -97,6 +97,13 @@ def list_models(pattern="*"):
     return sorted(fnmatch.filter(MODELS, pattern))
 
 
+def model_class(name):
+    """(class, defaults) that a registry name stands for."""
+    import zoo.models  # noqa: F401  (registers them)
+
+    return choose("model", name, MODELS)
+
+
 def create(name, **config):
     """An untrained, built Keras model.
 
@@ -109,9 +116,7 @@ def create(name, **config):
     Raises:
         InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
     """
-    import zoo.models  # noqa: F401  (registers them)
-
-    cls, defaults = choose("model", name, MODELS)
+    cls, defaults = model_class(name)
     check_arguments(f"model {name!r}", config, cls.argument_names())
     model = cls(**{**defaults, **config})
     model.registry_name = name

@@ -60,7 +60,8 @@ DATASETS = {
         parts=_MNIST_PARTS,
         num_classes=10,
         values="uint8 0..255, grey",
-        protocol=f"{_DYNAMIC}; likelihoods under it are not comparable with those on binarized_mnist (static) or on grey values.",
+        protocol=f"{_DYNAMIC}; likelihoods under it are not comparable with those on binarized_mnist (static) or on "
+        "grey values.",
         licence="CC BY-SA 3.0 is the usual statement",
         source="Y. LeCun, C. Cortes, C. Burges; stock TFDS builder",
         version="3.0.1",
@@ -95,9 +96,10 @@ DATASETS = {
         parts=_parts(*_first(23_000, 24_345), ("test", 8_115)),
         num_classes=1623,
         values="uint8 0..255, grey, strokes bright",
-        protocol="Reduced from 105x105 by exact area averaging; drawings 1-15 of a character train, 16-20 test; the last "
-        "1,345 of train are the validation set. Most papers use chardata.mat of Burda et al. (2015): the same drawings, "
-        "reduced and divided by other code, with 8,070 test images, so published likelihoods are near, not equal. "
+        protocol="Reduced from 105x105 by exact area averaging; drawings 1-15 of a character train, 16-20 test; the "
+        "last 1,345 of train are the validation set. Most papers use chardata.mat of Burda et al. (2015): the same "
+        "drawings, reduced and divided by other code, with 8,070 test images, so published likelihoods are near, not "
+        "equal. "
         "Papers binarise dynamically.",
         licence="MIT",
         source="B. Lake, R. Salakhutdinov, J. Tenenbaum, github.com/brendenlake/omniglot",

@@ -33,10 +33,12 @@ def load_dataset(
               if its x has rank 3, one image [H, W, C]; any other rank is taken as batched.
         split: "train", "validation", "test" or "train+validation".
         shuffle: None shuffles the splits that begin with "train".
-        seed: of the order; the same seed gives the same sequence of epochs.
+        seed: of the order. The same seed gives the same sequence of epochs; with first_epoch whatever the rest of the
+            program does, without it for one setting of `tf.random.set_seed`.
         limit: only the first `limit` examples of the split (before shuffling).
         first_epoch: None gives one pass per iteration, reshuffled each time. A number e gives an endless dataset whose
-            k-th pass has the order keyed by (seed, e + k): a run resumed at epoch e sees what an uninterrupted one sees.
+            k-th pass has the order keyed by (seed, e + k): a run resumed at epoch e sees what an uninterrupted one
+            sees. Pass `steps_per_epoch` to `fit`: ceil(N / batch_size), or floor with `drop_remainder`.
         drop_remainder: leave out the last, smaller batch of each pass.
         data_dir: the folder of prepared data sets; None: TFDS_DATA_DIR, else TFDS's default.
 
@@ -44,6 +46,9 @@ def load_dataset(
         InvalidInput: (a `ValueError`) in one line, with the nearest right name.
     """
     check_positive(batch_size=batch_size)
+    for name, number in (("seed", seed), ("first_epoch", 0 if first_epoch is None else first_epoch)):
+        if not isinstance(number, (int, np.integer)) or number < 0:
+            raise InvalidInput(f"{name} must be a whole number from 0, got {number!r}")
     import tensorflow as tf
 
     if isinstance(source, tf.data.Dataset):
@@ -63,7 +68,7 @@ def _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder):
     count = len(arrays["x"])
     steps = count // batch_size if drop_remainder else -(-count // batch_size)
     if not steps:
-        raise InvalidInput(f"{count} examples do not fill one batch of {batch_size}: lower batch_size or keep the remainder")
+        raise InvalidInput(f"{count} examples do not fill one batch of {batch_size}: use a smaller batch_size")
     with tf.device("/CPU:0"):  # the pipeline runs on the host; a copy on the accelerator would be carried back
         arrays = {k: tf.constant(v) for k, v in arrays.items()}
 

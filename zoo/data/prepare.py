@@ -4,10 +4,12 @@ import contextlib
 import importlib
 import io
 import sys
+import urllib.error
+import urllib.request
 
 import numpy as np
 
-from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
+from zoo.data.catalogue import DATASETS, is_available, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose
 
 _WAY_OUT = "without a network use the data set 'digits', or set TFDS_DATA_DIR to a folder of prepared data sets"
@@ -28,29 +30,41 @@ def prepare_dataset(name, data_dir=None):
     if is_available(name, data_dir):
         return folder
     if info.only_prepared:
-        raise InvalidInput(f"{name} cannot be downloaded and is not in {str(folder)!r}; known: {list_datasets(data_dir)}")
+        raise InvalidInput(f"{name} cannot be downloaded, and there is no {str(folder)!r}: set TFDS_DATA_DIR")
     print(f"downloading {name} to {folder}", file=sys.stderr)
     try:
         builder = _builder(name, data_dir)
+        _check_network(builder)
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
     except InvalidInput:
         raise
-    except Exception as error:  # noqa: BLE001  (TFDS, requests, gRPC and the file system each raise their own)
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+    except Exception as error:  # TFDS, requests and the file system each raise their own
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
         raise InvalidInput(f"could not download {name} ({reason}); {_WAY_OUT}") from error
     return folder
+
+
+def _check_network(builder):
+    """Raise at once where the site cannot be reached: TFDS itself tries for minutes."""
+    addresses = [*getattr(builder, "ADDRESSES", ()), *(builder.url_infos or ())]
+    if addresses:
+        try:
+            urllib.request.urlopen(urllib.request.Request(addresses[0], method="HEAD"), timeout=20).close()
+        except urllib.error.HTTPError:
+            pass  # somebody answered; whether they have the file is for TFDS to find out
 
 
 def read_split(name, expression, data_dir=None):
     """Arrays of a TFDS split expression, in stored order: x uint8 [N, H, W, C], y int32 [N] where there are labels."""
     prepare_dataset(name, data_dir)
     info = DATASETS[name]
-    import tensorflow as tf
+    builder = _builder(name, data_dir)
+    import tensorflow_datasets as tfds
 
-    dataset = _builder(name, data_dir).as_dataset(split=expression, shuffle_files=False)
+    dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
     fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
-    dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()}, num_parallel_calls=tf.data.AUTOTUNE)
+    dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
     batches = list(dataset.batch(1000).as_numpy_iterator())
     arrays = {k: np.concatenate([b[k] for b in batches]) for k in fields}
     arrays["x"] *= np.uint8(info.scale)
@@ -69,4 +83,6 @@ def _builder(name, data_dir=None):
     folder = resolve_data_dir(data_dir)
     version = DATASETS[name].version
     own = importlib.import_module("zoo.data.builders").BUILDERS
-    return own[name](data_dir=folder, version=version) if name in own else tfds.builder(f"{name}:{version}", data_dir=folder)
+    if name in own:
+        return own[name](data_dir=folder, version=version)
+    return tfds.builder(f"{name}:{version}", data_dir=folder)

@@ -95,6 +95,20 @@ class LatentVariableModel(keras.Model):
         """(log p(x | latents) [S, C, B], {name: log p(latent) [S, C, B]}) of given latents, each [S, C, B, ...]."""
         raise NotImplementedError
 
+    def locations(self, inputs):
+        """Name -> [B, D]: the location of each latent's posterior, for given inputs."""
+        raise NotImplementedError
+
+    @property
+    def discrete(self):
+        """Whether log p(x | z) is a log probability, so that bits per dimension have a meaning."""
+        raise NotImplementedError
+
+    @property
+    def values_per_pixel(self):
+        """How many numbers the decoder gives for each value of x; evaluation sizes its chunks by it."""
+        return 1
+
     # Written once.
 
     @classmethod
@@ -278,6 +292,8 @@ class LatentVariableModel(keras.Model):
         """Keras' `fit`, which also stops with a clear message when updates stay non-finite."""
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
         if isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks.append(StopWhenNotFinite())
         else:

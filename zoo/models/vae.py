@@ -120,6 +120,17 @@ class VAE(LatentVariableModel):
         likelihood = self.likelihood(latents["z"], **without_x(inputs))
         return likelihood.log_prob(inputs["x"]), {"z": self.prior().log_prob(latents["z"])}
 
+    def locations(self, inputs):
+        return {"z": self.posterior(**inputs).mean()}
+
+    @property
+    def discrete(self):
+        return self.likelihood_head.discrete
+
+    @property
+    def values_per_pixel(self):
+        return self.likelihood_head.num_parameters
+
     def encode(self, x, **condition):
         """[B, D]: the posterior's location."""
         return self.posterior(**self.inputs(x=x, **condition)).mean()

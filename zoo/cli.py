@@ -1,0 +1,341 @@
+"""The command line, `zoo`. TensorFlow is imported by the commands that need it, not by `--help`."""
+
+import contextlib
+import json as json_module
+import os
+import pathlib
+import sys
+from typing import Annotated, Optional
+
+import typer
+
+from zoo.errors import InvalidInput
+
+app = typer.Typer(
+    help="Variational autoencoders: train, evaluate, look at and export them.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
+Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
+
+
+def show(content, as_json):
+    """Print a dict or list: as JSON, or a line an entry."""
+    if as_json:
+        typer.echo(json_module.dumps(content, indent=1))
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            typer.echo(f"{key}: {value}")
+    else:
+        for entry in content:
+            typer.echo(entry)
+
+
+def overrides(settings):
+    """["a.b=1", "c=x"] -> {"a": {"b": 1}, "c": "x"}; values are JSON, anything else is a string."""
+    result = {}
+    for setting in settings or []:
+        key, sign, text = setting.partition("=")
+        if not sign or not key:
+            raise InvalidInput(f"--set takes key=value, got {setting!r}")
+        try:
+            value = json_module.loads(text)
+        except json_module.JSONDecodeError:
+            value = text
+        *parents, last = key.split(".")
+        place = result
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = value
+    return result
+
+
+def merge(base, changes):
+    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        if isinstance(value, dict) and "name" not in value and isinstance(old, (dict, str)):
+            old = {"name": old} if isinstance(old, str) else old
+            value = merge(old, value)
+        merged[key] = value
+    return merged
+
+
+@contextlib.contextmanager
+def progress(label):
+    """A progress bar on the terminal's error stream; yields the function `progress(done, total)`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@app.command("list")
+def list_command(
+    pattern: Annotated[str, typer.Argument(help="A shell pattern, such as '*mnist*'.")] = "*",
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Pretrained models instead of model kinds.")] = False,
+    presets: Annotated[bool, typer.Option("--presets", help="Presets that `zoo train --preset` takes.")] = False,
+    json: Json = False,
+):
+    """List models, pretrained models or presets. Example: zoo list --pretrained '*mnist*'"""
+    if pretrained:
+        from zoo.pretrained import list_pretrained, read_card
+
+        rows = {name: headline(read_card(name)) for name in list_pretrained(pattern)}
+        return show(list(rows) if json else [f"{name:28} {text}" for name, text in rows.items()], json)
+    if presets:
+        import fnmatch
+
+        from zoo.presets import list_presets
+
+        return show(fnmatch.filter(list_presets(), pattern), json)
+    from zoo.registry import list_models
+
+    return show(list_models(pattern), json)
+
+
+def headline(card):
+    """One line of what a card measured."""
+    metrics = card.get("metrics", {})
+    shown = [f"{name} {metrics[name]['value']:.2f}" for name in ("nll", "reconstruction") if name in metrics]
+    return f"{card['model']} on {card.get('data', {}).get('name', '?')}; {', '.join(shown[:1])}"
+
+
+@app.command()
+def info(name: Annotated[str, typer.Argument(help="A pretrained model, a model kind or a data set.")], json: Json = False):
+    """Show a pretrained model's card, a model kind's arguments, or a data set. Example: zoo info vae_mnist"""
+    from zoo.data import describe_dataset, list_datasets
+    from zoo.errors import nearest
+    from zoo.pretrained import list_pretrained, read_card
+
+    if name in list_pretrained() or pathlib.Path(name, "card.json").is_file():
+        return show(read_card(name), json)
+    if name in list_datasets():
+        return show(describe_dataset(name), json)
+    from zoo.registry import MODELS, list_models
+
+    if name not in list_models():
+        raise InvalidInput(f"nothing is called {name!r}; {nearest(name, [*list_pretrained(), *list_models(), *list_datasets()])}")
+    cls, defaults = MODELS[name]
+    if json:
+        return show({"arguments": cls.argument_names(), "defaults": defaults}, json)
+    import inspect
+
+    typer.echo(f"{inspect.getdoc(inspect.getmodule(cls))}\n\n{inspect.getdoc(cls)}")
+    return None
+
+
+@app.command()
+def datasets(
+    prepare: Annotated[Optional[str], typer.Option(help="Download and prepare this one.")] = None, json: Json = False
+):
+    """List the data sets, or prepare one. Example: zoo datasets --prepare mnist"""
+    from zoo.data import describe_dataset, list_datasets, prepare_dataset
+
+    if prepare:
+        return show([f"{prepare} is ready in {prepare_dataset(prepare)}"], False)
+    found = {name: describe_dataset(name) for name in list_datasets()}
+    return show(found if json else [f"{name:28} {info['title']}" for name, info in found.items()], json)
+
+
+@app.command()
+def train(
+    model: Annotated[Optional[str], typer.Argument(help="A model kind (`zoo list`).")] = None,
+    preset: Annotated[Optional[str], typer.Option(help="A preset's name or a JSON file.")] = None,
+    dataset: Annotated[Optional[str], typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path("runs/latest"),
+    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training data.")] = None,
+    set_: Annotated[Optional[list[str]], typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")] = None,
+    recipe: Annotated[Optional[list[str]], typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")] = None,
+    start: Annotated[Optional[str], typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
+    seed: Annotated[Optional[int], typer.Option(help="Seed of weights, order and draws.")] = None,
+    limit: Annotated[Optional[int], typer.Option(help="Only the first training examples.")] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
+):
+    """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
+    from zoo import training
+    from zoo.presets import read_preset
+
+    chosen = None
+    if not resume:
+        if sum(x is not None for x in (model, preset, start)) != 1:
+            raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
+        if preset:
+            chosen = read_preset(preset)
+        elif start:
+            from zoo.pretrained import read_card
+
+            card = read_card(start)
+            chosen = {key: card[key] for key in ("model", "config", "data") if key in card}
+        else:
+            data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
+            chosen = {"model": model, "config": training.suggest_config(model, data["name"]), "data": data}
+        chosen = merge(chosen, {"config": overrides(set_), "recipe": overrides(recipe)})
+        for key, value in (("epochs", epochs), ("seed", seed), ("deterministic", deterministic or None)):
+            if value is not None:
+                chosen["recipe"] = {**chosen.get("recipe", {}), key: value}
+        for key, value in (("name", dataset), ("limit", limit)):
+            if value is not None:
+                chosen["data"] = {**chosen.get("data", {}), key: value}
+    trained, _ = training.train(
+        output, chosen, start=start, resume=resume, overwrite=overwrite, tensorboard=tensorboard
+    )
+    typer.echo(f"{trained.registry_name} is trained; zoo.load({str(output)!r}) and `zoo evaluate {output}` take it")
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    num_samples: Annotated[int, typer.Option(help="Draws per image of the likelihood estimate.")] = 5000,
+    dataset: Annotated[Optional[str], typer.Option(help="Other data than the card's.")] = None,
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
+    limit: Annotated[Optional[int], typer.Option(help="Only the first images.")] = None,
+    versus: Annotated[Optional[str], typer.Option(help="Another model, compared on the same images.")] = None,
+    update: Annotated[bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")] = False,
+    seed: Seed = 0,
+    json: Json = False,
+):
+    """Measure NLL, ELBO, KL and active units. Example: zoo evaluate vae_mnist --num-samples 5000"""
+    from zoo import cards, evaluation, pretrained
+
+    model, card = pretrained.load(name), pretrained.read_card(name)
+    data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
+    batches = evaluation.test_data(model, data, split=split, limit=limit)
+    settings = {"num_samples": num_samples, "limit": limit, "seed": seed}
+    with progress(f"evaluating {name}") as report:
+        if versus:
+            other = pretrained.load(versus)
+            return show(evaluation.compare(model, other, batches, progress=report, **settings), json)
+        metrics = evaluation.evaluate(model, batches, progress=report, **settings)
+    if update:
+        command = f"zoo evaluate {card['name']} " + " ".join(arguments_given(num_samples, split, limit, seed))
+        cards.record(name, metrics, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
+    return show(metrics if json else [metric_line(*item) for item in metrics.items()], json)
+
+
+def arguments_given(num_samples, split, limit, seed):
+    """The options that make an evaluation, as a command line has them."""
+    return [f"--num-samples {num_samples}", f"--split {split}", *([f"--limit {limit}"] if limit else []), f"--seed {seed}"]
+
+
+def metric_line(name, metric):
+    """One metric, with its error where it has one."""
+    error = f" +- {metric['standard_error']:.3f}" if metric.get("standard_error") is not None else ""
+    of = f" of {metric['of']}" if "of" in metric else ""
+    draws = f", {metric['num_samples']} samples" if "num_samples" in metric else ""
+    return f"{name:16} {metric['value']:.3f}{error}{of}  ({metric['num_examples']} images{draws})"
+
+
+@app.command()
+def export(
+    name: Name,
+    format: Annotated[str, typer.Option("--format", help="saved_model or tflite.")] = "saved_model",
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path("exports"),
+    version: Annotated[Optional[int], typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
+    batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
+    dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
+    verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a TFLite file.")] = False,
+):
+    """Export for TF Serving or phones. Example: zoo export vae_mnist --format tflite --output exports"""
+    import zoo
+    from zoo.errors import choose
+    from zoo.export import verify as check
+
+    choose("format", format, {"saved_model": 0, "tflite": 0})
+    model = zoo.load(name)
+    base = output / pathlib.Path(name).resolve().name
+    if format == "saved_model":
+        path = zoo.export_saved_model(model, base, version=version)
+        report = check.verify_saved_model(model, path) if verify else {}
+    else:
+        path = base.with_name(base.name + ".tflite")
+        zoo.export_tflite(model, path, batch_size=batch_size, dtype=dtype, overwrite=overwrite)
+        report = check.verify_tflite(model, path) if verify else {}
+    typer.echo(f"wrote {path}")
+    for endpoint, result in report.items():
+        typer.echo(f"{endpoint}: largest difference {result['max_abs_difference']:.1e}")
+
+
+@app.command()
+def sample(
+    name: Name,
+    output: Picture = pathlib.Path("samples.png"),
+    count: Annotated[int, typer.Option(help="How many.")] = 64,
+    seed: Seed = 0,
+    mean: Annotated[bool, typer.Option("--mean", help="Show the mean of p(x | z), not a draw.")] = True,
+):
+    """Draw images. Example: zoo sample vae_mnist --count 64 --output samples.png"""
+    picture(name, "samples", output, count=count, seed=seed, mean=mean)
+
+
+@app.command()
+def reconstruct(
+    name: Name, output: Picture = pathlib.Path("reconstructions.png"), count: Annotated[int, typer.Option(help="How many.")] = 10
+):
+    """Show test images above their reconstructions. Example: zoo reconstruct vae_mnist"""
+    picture(name, "reconstructions", output, count=count)
+
+
+@app.command()
+def interpolate(
+    name: Name,
+    output: Picture = pathlib.Path("interpolations.png"),
+    count: Annotated[int, typer.Option(help="How many pairs.")] = 6,
+    steps: Annotated[int, typer.Option(help="Images from one end to the other.")] = 10,
+):
+    """Walk from one test image to another through the latent space. Example: zoo interpolate vae_mnist"""
+    picture(name, "interpolations", output, count=count, steps=steps)
+
+
+@app.command()
+def plot(
+    name: Name,
+    kind: Annotated[str, typer.Option(help="manifold, latents, traversals, kl, training, samples, ...")] = "samples",
+    output: Annotated[Optional[pathlib.Path], typer.Option("--output", "-o", help="The PNG to write.")] = None,
+):
+    """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""
+    picture(name, kind, output or pathlib.Path(f"{pathlib.Path(name).name}_{kind}.png"))
+
+
+def picture(name, kind, output, **settings):
+    """Draw one kind of picture of a pretrained model, and say where it is."""
+    from zoo import plots
+
+    plots.draw(name, kind, output, **settings)
+    typer.echo(f"wrote {output}")
+
+
+@app.command()
+def demo(
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path("zoo_demo"),
+):
+    """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    from zoo.demo import run
+
+    run(output)
+
+
+def main():
+    """The `zoo` command: bad input is one line and exit code 2."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except InvalidInput as error:
+        typer.echo(f"zoo: {error}", err=True)
+        sys.exit(2)
+    except FloatingPointError as error:
+        typer.echo(f"zoo: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,51 @@
+"""`zoo demo`: the whole road in a few minutes, without a network."""
+
+import shutil
+
+import numpy as np
+import typer
+
+TRAINED_ON_DIGITS = {
+    "model": "vae",
+    "config": {"data_shape": [8, 8, 1], "latent_dim": 8, "encoder": {"name": "mlp", "hidden_units": [128, 128]}, "binarize": "dynamic"},
+    "data": {"name": "digits", "split": "train", "validation": "validation"},
+    "recipe": {"epochs": 40, "batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "steps_per_execution": 7},
+}
+SHOWN = "vae_mnist"
+
+
+def run(folder):
+    """Train on digits, load a pretrained model, draw, export and verify, all into `folder`; may be run again."""
+    import zoo
+    from zoo import plots, training
+    from zoo.export import verify
+
+    folder.mkdir(parents=True, exist_ok=True)
+    say = typer.echo
+    say("1. Training a VAE on 1,397 8x8 digits.")
+    trained, history = training.train(folder / "digits", TRAINED_ON_DIGITS, overwrite=True)
+    elbo = history.history["val_elbo"]
+    say(f"   Validation ELBO {elbo[0]:.2f} -> {elbo[-1]:.2f} nats; the run is in {folder / 'digits'}.")
+    plots.draw(folder / "digits", "samples", folder / "digits_samples.png")
+
+    say(f"2. Loading the pretrained {SHOWN}.")
+    model = zoo.load(SHOWN)
+    plots.draw(SHOWN, "samples", folder / f"{SHOWN}_samples.png")
+    plots.draw(SHOWN, "training", folder / f"{SHOWN}_training.png")
+    say(f"   Its samples and training curves are in {folder}.")
+
+    say("3. Exporting it for TF Serving and for phones, and comparing the numbers.")
+    serving = folder / "serving" / SHOWN
+    shutil.rmtree(serving, ignore_errors=True)
+    path = zoo.export_saved_model(model, serving)
+    report(verify.verify_saved_model(model, path), path, say)
+    tflite = folder / f"{SHOWN}.tflite"
+    zoo.export_tflite(model, tflite, overwrite=True)
+    report(verify.verify_tflite(model, tflite), tflite, say)
+    say(f"Done. Everything is in {folder.resolve()}; start with {SHOWN}_samples.png.")
+
+
+def report(differences, path, say):
+    """Say where an export is and how far its numbers are from the model's."""
+    worst = np.max([result["max_abs_difference"] for result in differences.values()])
+    say(f"   {path}: {', '.join(differences)} agree with Keras to {worst:.0e}.")

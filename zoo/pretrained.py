@@ -1,0 +1,117 @@
+"""Pretrained models: a folder with `card.json` and weights, whose checksum is verified before the file is opened."""
+
+import datetime
+import fnmatch
+import pathlib
+import platform
+
+from zoo.errors import InvalidInput, OutputExists, choose
+from zoo.files import atomic, read_json, sha256, write_json
+
+PACKAGE = pathlib.Path(__file__).parent
+WEIGHTS = "model.weights.h5"
+FORMAT = 1
+
+
+def folder():
+    """Where the models that come with the zoo are: inside an installed package, beside it in a checkout."""
+    installed = PACKAGE / "saved_models"
+    return installed if installed.is_dir() else PACKAGE.parent / "saved_models"
+
+
+def list_pretrained(pattern="*"):
+    """Names of the pretrained models, filtered by a shell pattern."""
+    return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
+
+
+def locate(name):
+    """The folder of a pretrained model: by name, or a path to a folder with a card.
+
+    Raises:
+        InvalidInput: unknown name, with the nearest ones.
+    """
+    path = pathlib.Path(name)
+    if (path / "card.json").is_file():
+        return path
+    choices = {known: folder() / known for known in list_pretrained()}
+    if path.is_dir():
+        raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
+    return choose("pretrained model", str(name), choices)
+
+
+def read_card(name):
+    """The card of a pretrained model as a dict, checked for its format."""
+    path = locate(name) / "card.json"
+    card = read_json(path)
+    if not isinstance(card, dict) or card.get("format") != FORMAT:
+        raise InvalidInput(f"{path} is not a card of format {FORMAT}")
+    return card
+
+
+def load(name):
+    """A built model with its trained weights.
+
+    Args:
+        name: a pretrained name (`list_pretrained`) or a folder that `save` or `zoo train` wrote.
+
+    Raises:
+        InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
+    """
+    from zoo.registry import create
+
+    card, home = read_card(name), locate(name)
+    entry = card["weights"]
+    path = home / entry["file"]
+    if pathlib.Path(entry["file"]).name != entry["file"] or path.resolve().parent != home.resolve():
+        raise InvalidInput(f"the card of {home.name} points outside its folder: {entry['file']!r}")
+    if not path.is_file():
+        raise InvalidInput(f"{home} has no weights file {entry['file']!r}")
+    if sha256(path) != entry["sha256"]:
+        raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
+    model = create(card["model"], **card["config"])
+    model.load_weights(path)
+    return model
+
+
+def save(model, directory, card=None, overwrite=False):
+    """Write the model's weights and its card into a folder; `load` reads them back.
+
+    Args:
+        model: a model of the zoo.
+        directory: created where it is missing.
+        card: further entries, such as "name", "data", "recipe", "metrics", "command".
+        overwrite: replace a model that is there.
+
+    Returns:
+        The card that was written.
+
+    Raises:
+        OutputExists: the folder holds a model and `overwrite` is False.
+    """
+    directory = pathlib.Path(directory)
+    if (directory / "card.json").exists() and not overwrite:
+        raise OutputExists(f"{directory} already holds a model: use overwrite=True or another folder")
+    # The temporary name keeps its suffix, by which Keras chooses the format.
+    with atomic(directory / WEIGHTS) as temporary:
+        model.save_weights(temporary)
+    weights = directory / WEIGHTS
+    written = {
+        "format": FORMAT,
+        "name": directory.resolve().name,
+        "model": model.registry_name,
+        "config": model.get_config(),
+        "date": datetime.date.today().isoformat(),
+        "versions": versions(),
+        **(card or {}),
+        "weights": {"file": WEIGHTS, "sha256": sha256(weights), "bytes": weights.stat().st_size},
+    }
+    write_json(directory / "card.json", written)
+    return written
+
+
+def versions():
+    """Versions of what numbers depend on."""
+    from importlib.metadata import version
+
+    packages = ("tensorflow", "keras", "tensorflow-probability", "numpy")
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}

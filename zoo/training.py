@@ -1,0 +1,221 @@
+"""Training runs: a model, its data and a recipe, in a folder that can be resumed."""
+
+import csv
+import dataclasses
+import pathlib
+
+import keras
+import tensorflow as tf
+
+from zoo import pretrained
+from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
+from zoo.checkpoint import Checkpoint
+from zoo.data import check_dataset, describe_dataset, list_datasets, load_arrays, load_dataset
+from zoo.errors import InvalidInput, check_positive, choose
+from zoo.files import output_folder, read_json, write_json
+from zoo.registry import check_arguments, create, model_class
+
+RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How a model is trained.
+
+    Attributes:
+        epochs: passes over the training data.
+        batch_size: examples per update; a last, smaller batch of a pass is left out.
+        learning_rate: of Adam, at the start.
+        schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
+        warmup_steps: updates over which the rate rises linearly from 0.
+        kl: None, or a KL schedule: {"name": "linear" | "sigmoid" | "cyclical", "steps": updates, ...}.
+        ema: decay of the average of the weights, None for none.
+        clipnorm: None, or the largest norm of the whole gradient.
+        patience: None, or after how many epochs without a better validation loss training stops.
+        jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
+        steps_per_execution: updates per call into TensorFlow; callbacks see only every so-manieth.
+        seed: of weights, data order and draws.
+        deterministic: bit-for-bit reproducible operators.
+    """
+
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    warmup_steps: int = 0
+    kl: dict | None = None
+    ema: float | None = 0.999
+    clipnorm: float | None = None
+    patience: int | None = None
+    jit_compile: bool = False
+    steps_per_execution: int = 1
+    seed: int = 0
+    deterministic: bool = False
+
+    def __post_init__(self):
+        check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
+        if not self.learning_rate > 0:
+            raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
+        choose("schedule", self.schedule, {"constant": 0, "cosine": 0})
+
+    @classmethod
+    def of(cls, settings):
+        """A recipe from a dict, unknown settings refused with the nearest names."""
+        check_arguments("a recipe", settings, [field.name for field in dataclasses.fields(cls)])
+        return cls(**settings)
+
+    def optimizer(self, steps_per_epoch):
+        rate = self.learning_rate
+        if self.schedule == "cosine" or self.warmup_steps:
+            rate = keras.optimizers.schedules.CosineDecay(
+                initial_learning_rate=0.0 if self.warmup_steps else rate,
+                decay_steps=max(1, self.epochs * steps_per_epoch - self.warmup_steps),
+                alpha=0.01 if self.schedule == "cosine" else 1.0,
+                warmup_target=rate if self.warmup_steps else None,
+                warmup_steps=self.warmup_steps,
+            )
+        return keras.optimizers.Adam(rate, global_clipnorm=self.clipnorm)
+
+    def kl_callbacks(self):
+        if self.kl is None:
+            return []
+        settings = dict(self.kl)
+        return [choose("KL schedule", settings.pop("name", None), KL_SCHEDULES)(**settings)]
+
+
+def train(directory, preset=None, *, start=None, resume=False, overwrite=False, tensorboard=False, verbose="auto"):
+    """Train a model in a folder, and leave there a model that `zoo.load` reads.
+
+    The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
+    each epoch, and at the end `card.json` and `model.weights.h5`.
+
+    Args:
+        directory: must be empty or new, unless `resume` or `overwrite`.
+        preset: {"model", "config", "data": {"name", "split", "validation"}, "recipe"}; with `resume` that of the run.
+        start: name or folder of a pretrained model to start from; its config is taken.
+        resume: go on from the last checkpoint. Together with the same settings, machine and thread count, the weights
+            at the end are those of a run that was never interrupted.
+        tensorboard: also write TensorBoard logs.
+        verbose: Keras' progress display.
+
+    Returns:
+        (model, Keras history).
+
+    Raises:
+        InvalidInput, OutputExists: bad settings, data that do not fit the model, a folder in use.
+        FloatingPointError: updates stayed non-finite; the last checkpoint is untouched.
+    """
+    directory = pathlib.Path(directory)
+    if resume:
+        preset = read_json(directory / RUN)
+        start = preset.get("start")
+    recipe = Recipe.of(preset.get("recipe", {}))
+    if recipe.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(recipe.seed)
+    model = pretrained.load(start) if start else create(preset["model"], **{"seed": recipe.seed, **preset["config"]})
+    train_data, validation_data, steps = datasets(model, preset["data"], recipe, first_epoch=0)
+    if not resume:
+        output_folder(directory, overwrite)
+        write_json(directory / RUN, {**preset, "start": str(start) if start else None})
+        if not start:
+            model.adapt(load_dataset(**data_arguments(model, preset["data"], recipe), shuffle=False))
+
+    model.compile(
+        recipe.optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
+    )
+    model.optimizer.build(model.trainable_variables)
+    stateful = {}
+    if recipe.ema:
+        stateful["ema"] = ExponentialMovingAverage(recipe.ema)
+    if recipe.patience:
+        stateful["early_stopping"] = EarlyStopping(recipe.patience)
+    checkpoint = Checkpoint(directory, stateful)
+    checkpoint.set_model(model)
+    for callback in stateful.values():
+        callback.set_model(model)
+    epoch = checkpoint.restore() if resume else 0
+    if epoch:
+        train_data, _, _ = datasets(model, preset["data"], recipe, first_epoch=epoch)
+        for name in (LOG, KL_LOG):
+            forget_after(directory / name, epoch)
+    callbacks = [
+        *recipe.kl_callbacks(),
+        *stateful.values(),
+        KLPerUnitLogger(directory / KL_LOG),
+        keras.callbacks.CSVLogger(str(directory / LOG), append=resume),
+        *([keras.callbacks.TensorBoard(str(directory / "tensorboard"))] if tensorboard else []),
+        checkpoint,
+    ]
+    history = model.fit(
+        train_data,
+        epochs=recipe.epochs,
+        initial_epoch=epoch,
+        steps_per_epoch=steps,
+        validation_data=validation_data,
+        callbacks=callbacks,
+        verbose=verbose,
+    )
+    card = {
+        "data": describe(preset["data"]),
+        "recipe": dataclasses.asdict(recipe),
+        "seed": recipe.seed,
+        "epochs_trained": len(history.epoch) + epoch,
+        "reference": preset.get("reference", []),
+    }
+    pretrained.save(model, directory, card=card, overwrite=True)
+    return model, history
+
+
+def suggest_config(name, source):
+    """What a data set alone decides of a model's arguments: the shape, the classes, and binarising grey images."""
+    arrays = load_arrays(source, "train", limit=1)
+    config = {"data_shape": list(arrays["x"].shape[1:]), "binarize": "dynamic"}
+    if "num_classes" in model_class(name)[0].argument_names():
+        config["num_classes"] = int(load_arrays(source, "train", labels=True)["y"].max()) + 1
+    return config
+
+
+def data_arguments(model, data, recipe, split="split"):
+    """Arguments of `load_dataset` for one part of a preset's data."""
+    return {
+        "source": data["name"],
+        "split": data.get(split, "train"),
+        "batch_size": recipe.batch_size,
+        "labels": "y" in model.data_spec,
+        "limit": data.get("limit"),
+        "data_dir": data.get("data_dir"),
+    }
+
+
+def describe(data):
+    """A preset's data as a card has them: with the version and the protocol of a data set known by name."""
+    if data["name"] not in list_datasets():
+        return data
+    info = describe_dataset(data["name"])
+    return {**data, "version": info["version"], "protocol": info["protocol"]}
+
+
+def datasets(model, data, recipe, first_epoch):
+    """(training data from `first_epoch` on, validation data or None, updates per epoch), checked against the model."""
+    arguments = data_arguments(model, data, recipe)
+    steps = int(load_dataset(**arguments, drop_remainder=True).cardinality())
+    train_data = load_dataset(**arguments, shuffle=True, seed=recipe.seed, first_epoch=first_epoch, drop_remainder=True)
+    check_dataset(train_data, model.data_spec)
+    validation_data = None
+    if data.get("validation"):
+        validation_data = load_dataset(**data_arguments(model, data, recipe, "validation"), shuffle=False)
+        check_dataset(validation_data, model.data_spec)
+    elif recipe.patience:
+        raise InvalidInput("early stopping needs validation data: name the split, such as validation='validation'")
+    return train_data, validation_data, steps
+
+
+def forget_after(path, epoch):
+    """Drop the rows of a log that a checkpoint at `epoch` does not know."""
+    if not path.exists():
+        return
+    with open(path, newline="") as file:
+        rows = [row for row in csv.reader(file) if not row[0].isdigit() or int(row[0]) < epoch]
+    with open(path, "w", newline="") as file:
+        csv.writer(file).writerows(rows)
