@@ -106,5 +106,9 @@ class PixelCategorical(tfd.Distribution):
         return tf.cast(self.levels.sample(n, seed=seed), self.dtype) / (LEVELS - 1)
 
     def _mean(self):
-        values = tf.linspace(0.0, 1.0, LEVELS)
-        return tf.reduce_sum(tf.nn.softmax(self.levels.logits, -1) * values, -1)
+        # Pixels side by side, for the LiteRT GPU path takes no tensor of five axes.
+        logits = self.levels.logits
+        pixels = logits.shape[1:-1].num_elements() or 1
+        probabilities = tf.nn.softmax(tf.reshape(logits, [-1, pixels, LEVELS]), -1)
+        means = tf.reduce_sum(probabilities * tf.linspace(0.0, 1.0, LEVELS), -1)
+        return tf.reshape(means, tf.shape(logits)[:-1])

@@ -1,5 +1,6 @@
 """Does an exported file say what the model says? Asked in a process that has no `zoo`."""
 
+import ctypes.util
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ FLOAT16_TOLERANCE = 5e-3
 BATCH_SIZES = (1, 3, 8)
 TFLITE_ROWS = 8
 SOFTWARE_DRIVER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")  # of Debian's chromium package
+LOADER = SOFTWARE_DRIVER.with_name("libvulkan.so.1")
 TIMEOUT = 1200
 
 
@@ -60,9 +62,11 @@ def verify_tflite(model, path, gpu=None):
 
 def gpu_unavailable():
     """Why LiteRT's GPU path cannot be run here, in one line; None where it can."""
-    if os.environ.get("VK_ICD_FILENAMES") or SOFTWARE_DRIVER.exists():
-        return None
-    return f"no Vulkan driver: set VK_ICD_FILENAMES, or install the one in {SOFTWARE_DRIVER} (Debian: chromium)"
+    if not os.environ.get("VK_ICD_FILENAMES") and not SOFTWARE_DRIVER.exists():
+        return f"no Vulkan driver: set VK_ICD_FILENAMES, or install {SOFTWARE_DRIVER} (Debian: chromium)"
+    if not ctypes.util.find_library("vulkan") and not LOADER.exists():
+        return "no Vulkan loader, libvulkan.so.1: install it (Debian: libvulkan1, or chromium, which brings its own)"
+    return None
 
 
 def saved_model_job(model, path):
@@ -150,11 +154,13 @@ def write_jobs(jobs, directory):
 
 
 def environment(directory):
-    """The child's environment: quiet, and with a Vulkan driver."""
-    driver = os.environ.get("VK_ICD_FILENAMES") or str(SOFTWARE_DRIVER)
-    runtime = os.environ.get("XDG_RUNTIME_DIR") or str(directory)
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return {**os.environ, **quiet, "VK_ICD_FILENAMES": driver, "XDG_RUNTIME_DIR": runtime}
+    """The child's environment: quiet, and with a Vulkan driver and its loader."""
+    variables = {"VK_ICD_FILENAMES": str(SOFTWARE_DRIVER), "XDG_RUNTIME_DIR": str(directory), **os.environ}
+    variables["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if not ctypes.util.find_library("vulkan"):
+        places = [os.environ.get("LD_LIBRARY_PATH"), str(LOADER.parent)]
+        variables["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, places))
+    return variables
 
 
 def last_line(text):

@@ -1,14 +1,15 @@
 """Heads: layers that turn a network's output into a distribution."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical, softplus
+from zoo.distributions import BernoulliLogits, DiscretizedLogistic, NormalTriL, PixelCategorical, softplus
 from zoo.errors import InvalidInput
 from zoo.registry import LIKELIHOODS, POSTERIORS
 
-tfd, tfb = tfp.distributions, tfp.bijectors
+tfd = tfp.distributions
 
 MAX_SCALE = 1e3
 
@@ -66,8 +67,18 @@ class FullCovarianceGaussian(PosteriorHead):
         super().__init__(latent_dim, latent_dim + latent_dim * (latent_dim + 1) // 2)
 
     def distribution(self, loc, raw_scale):
-        diagonal = tfb.TransformDiagonal(tfb.SoftClip(low=1e-4, high=MAX_SCALE))
-        return tfd.MultivariateNormalTriL(loc, diagonal(tfb.FillTriangular()(raw_scale)))
+        square, diagonal = lower_triangle(raw_scale, self.latent_dim), tf.eye(self.latent_dim)[None]
+        return NormalTriL(loc, diagonal * soft_scale(square, 1e-4) + (1 - diagonal) * square)
+
+
+def lower_triangle(values, size):
+    """[N, D(D+1)/2] -> [N, D, D], row by row, zero above the diagonal.
+
+    In slices, for tfb.FillTriangular reverses an axis, which the LiteRT GPU path silently does wrong.
+    """
+    starts = [i * (i + 1) // 2 for i in range(size)]
+    rows = tf.concat([values[:, start : start + size] for start in starts], -1)
+    return tf.reshape(rows, [-1, size, size]) * np.tri(size, dtype="float32")[None]
 
 
 @POSTERIORS.register("point")
