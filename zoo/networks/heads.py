@@ -1,21 +1,29 @@
 """Heads: layers that turn a network's output into a distribution."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical
+from zoo.distributions import BernoulliLogits, DiscretizedLogistic, NormalTriL, PixelCategorical, softplus
 from zoo.errors import InvalidInput
 from zoo.registry import LIKELIHOODS, POSTERIORS
 
-tfd, tfb = tfp.distributions, tfp.bijectors
+tfd = tfp.distributions
 
 MAX_SCALE = 1e3
 
 
 def soft_scale(raw, minimum):
-    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between."""
-    return tfb.SoftClip(low=minimum, high=MAX_SCALE)(tf.cast(raw, tf.float32))
+    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
+
+    With s = softplus(raw - minimum) and the width w of that range it is minimum + s - softplus(s - w), which is
+    tfb.SoftClip's value without its cancellation (1000 - 999.9 has lost three digits) and without its overflow where
+    a converter spells softplus(1000) as log(1 + exp(1000)).
+    """
+    width = MAX_SCALE - minimum
+    s = softplus(tf.cast(raw, tf.float32) - minimum)
+    return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
 
 
 class PosteriorHead(keras.layers.Layer):
@@ -59,8 +67,18 @@ class FullCovarianceGaussian(PosteriorHead):
         super().__init__(latent_dim, latent_dim + latent_dim * (latent_dim + 1) // 2)
 
     def distribution(self, loc, raw_scale):
-        diagonal = tfb.TransformDiagonal(tfb.SoftClip(low=1e-4, high=MAX_SCALE))
-        return tfd.MultivariateNormalTriL(loc, diagonal(tfb.FillTriangular()(raw_scale)))
+        square, diagonal = lower_triangle(raw_scale, self.latent_dim), tf.eye(self.latent_dim)[None]
+        return NormalTriL(loc, diagonal * soft_scale(square, 1e-4) + (1 - diagonal) * square)
+
+
+def lower_triangle(values, size):
+    """[N, D(D+1)/2] -> [N, D, D], row by row, zero above the diagonal.
+
+    In slices, for tfb.FillTriangular reverses an axis, which the LiteRT GPU path silently does wrong.
+    """
+    starts = [i * (i + 1) // 2 for i in range(size)]
+    rows = tf.concat([values[:, start : start + size] for start in starts], -1)
+    return tf.reshape(rows, [-1, size, size]) * np.tri(size, dtype="float32")[None]
 
 
 @POSTERIORS.register("point")
