@@ -132,13 +132,16 @@ def verify(jobs):
         directory = Path(directory)
         write_jobs(jobs, directory)
         command = [sys.executable, "-P", str(Path(__file__).with_name("child.py")), str(directory)]
-        done = subprocess.run(
-            command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
+            )
+            reason = f"the process ended with {done.returncode}: {last_line(done.stderr)}"
+        except subprocess.TimeoutExpired:
+            reason = f"the process took more than {TIMEOUT} s"
         results = directory / "results.json"
         entries = json.loads(results.read_text()) if results.exists() else []
-        lost = {"error": f"the process ended with {done.returncode}: {last_line(done.stderr)}"}
-        entries += [lost] * (len(jobs) - len(entries))
+        entries += [{"error": reason}] * (len(jobs) - len(entries))
         return [summarise(job, entry, directory, i) for i, (job, entry) in enumerate(zip(jobs, entries, strict=True))]
 
 
@@ -197,7 +200,7 @@ def summarise(job, entry, directory, index):
 
 
 def differences(expected, outputs):
-    """(largest |a - b|, largest |a - b| / max(1, |b|)); infinite where a name or shape differs or a value is not finite."""
+    """(largest |a - b|, largest |a - b| / max(1, |b|)); infinite where a name or shape differs, or for NaN."""
     if set(expected) != set(outputs) or any(expected[name].shape != outputs[name].shape for name in expected):
         return np.inf, np.inf
     absolute = relative = 0.0
