@@ -37,7 +37,8 @@ def verify_saved_model(model, path):
 
     Returns:
         {endpoint: {"max_abs_difference", "max_relative_difference" (to max(1, |value|)), "tolerance", "passed",
-        "cases", "warmup_records"}}; where it could not be run, "error" says why and "passed" is False.
+        "cases", "warmup_records"}}; where it could not be run, "error" says why, the differences are
+        infinite and "passed" is False.
     """
     return verify([saved_model_job(model, path)])[0]
 
@@ -175,7 +176,8 @@ def summarise(job, entry, directory, index):
     summary = {}
     for j, case in enumerate(job["cases"]):
         if "error" in entry:
-            summary[case["endpoint"]] = {**entry, "tolerance": job["tolerance"], "passed": False}
+            unknown = {"max_abs_difference": np.inf, "max_relative_difference": np.inf}
+            summary[case["endpoint"]] = {**entry, **unknown, "tolerance": job["tolerance"], "passed": False}
             continue
         file = directory / f"{index}-{j}.out.npz"
         if not file.exists():
