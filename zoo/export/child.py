@@ -87,7 +87,9 @@ def perform(job, directory):
         with np.load(directory / f"{case['file']}.npz") as arrays:
             cases.append((case["endpoint"], dict(arrays)))
     try:
-        outputs = {"saved_model": saved_model, "tflite": tflite, "tflite_gpu": tflite_gpu}[job["kind"]](job["path"], cases)
+        outputs = {"saved_model": saved_model, "tflite": tflite, "tflite_gpu": tflite_gpu}[job["kind"]](
+            job["path"], cases
+        )
         for case, output in zip(job["cases"], outputs, strict=True):
             if output is not None:
                 np.savez(directory / f"{case['file']}.out.npz", **output)
@@ -101,5 +103,7 @@ if __name__ == "__main__":
     results = []
     for job in json.loads((place / "jobs.json").read_text()):
         results.append(perform(job, place))
-        (place / "results.json").write_text(json.dumps(results))  # after each one: a GPU driver can take the process down
+        (place / "results.json").write_text(
+            json.dumps(results)
+        )  # after each one: a GPU driver can take the process down
     assert sys.modules["zoo"] is None

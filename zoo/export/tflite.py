@@ -55,6 +55,8 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
 def choose_endpoints(model, names):
     """name -> (method, inputs) of the endpoints a .tflite file can have."""
     known = {name: model.endpoints[name] for name in ENDPOINTS if name in model.endpoints}
+    if not known:
+        raise InvalidInput(f"the model has none of the endpoints a .tflite file can have: {', '.join(ENDPOINTS)}")
     if names is None:
         return known
     names = [names] if isinstance(names, str) else list(names)
