@@ -5,7 +5,7 @@ import json as json_module
 import os
 import pathlib
 import sys
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,11 +13,12 @@ from zoo.errors import InvalidInput
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+USAGE_ERROR = typer.BadParameter.__base__  # click's, or that of the copy which newer typers bring
+INTERRUPTED = 130  # as a shell says it
 Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
@@ -50,7 +51,11 @@ def overrides(settings):
         *parents, last = key.split(".")
         place = result
         for parent in parents:
-            place = place.setdefault(parent, {})
+            old = place.setdefault(parent, {})
+            place[parent] = {"name": old} if isinstance(old, str) else old
+            place = place[parent]
+            if not isinstance(place, dict):
+                raise InvalidInput(f"{setting!r} sets a part of {parent}, which is {place!r}")
         place[last] = value
     return result
 
@@ -74,7 +79,8 @@ def progress(label):
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -140,7 +146,7 @@ def info(
 
 @app.command()
 def datasets(
-    prepare: Annotated[Optional[str], typer.Option(help="Download and prepare this one.")] = None, json: Json = False
+    prepare: Annotated[str | None, typer.Option(help="Download and prepare this one.")] = None, json: Json = False
 ):
     """List the data sets, or prepare one. Example: zoo datasets --prepare mnist"""
     from zoo.data import describe_dataset, list_datasets, prepare_dataset
@@ -153,24 +159,22 @@ def datasets(
 
 @app.command()
 def train(
-    model: Annotated[Optional[str], typer.Argument(help="A model kind (`zoo list`).")] = None,
-    preset: Annotated[Optional[str], typer.Option(help="A preset's name or a JSON file.")] = None,
-    dataset: Annotated[
-        Optional[str], typer.Option(help="A data set's name, a folder of images, or an .npz file.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help="A model kind (`zoo list`).")] = None,
+    preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"
     ),
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training data.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     set_: Annotated[
-        Optional[list[str]], typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
+        list[str] | None, typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
     ] = None,
     recipe: Annotated[
-        Optional[list[str]], typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
+        list[str] | None, typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
     ] = None,
-    start: Annotated[Optional[str], typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of weights, order and draws.")] = None,
-    limit: Annotated[Optional[int], typer.Option(help="Only the first training examples.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and draws.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first training examples.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
@@ -181,6 +185,10 @@ def train(
     from zoo.presets import read_preset
 
     chosen = None
+    if resume and (given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit) if x]):
+        raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
+    if start and set_:
+        raise InvalidInput("--from keeps the model as it is, so --set cannot be given with it")
     if not resume:
         if sum(x is not None for x in (model, preset, start)) != 1:
             raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
@@ -193,17 +201,23 @@ def train(
             chosen = {key: card[key] for key in ("model", "config", "data") if key in card}
         else:
             data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
-            chosen = {"model": model, "config": training.suggest_config(model, data["name"]), "data": data}
-        chosen = merge(chosen, {"config": overrides(set_), "recipe": overrides(recipe)})
+            likelihood = overrides(set_).get("likelihood")
+            chosen = {"model": model, "config": training.suggest_config(model, data["name"], likelihood), "data": data}
+        for part, settings in (("config", set_), ("recipe", recipe)):
+            chosen[part] = merge(chosen.get(part, {}), overrides(settings))
         for key, value in (("epochs", epochs), ("seed", seed), ("deterministic", deterministic or None)):
             if value is not None:
                 chosen["recipe"] = {**chosen.get("recipe", {}), key: value}
         for key, value in (("name", dataset), ("limit", limit)):
             if value is not None:
                 chosen["data"] = {**chosen.get("data", {}), key: value}
-    trained, _ = training.train(
-        output, chosen, start=start, resume=resume, overwrite=overwrite, tensorboard=tensorboard
-    )
+    try:
+        trained, _ = training.train(
+            output, chosen, start=start, resume=resume, overwrite=overwrite, tensorboard=tensorboard
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     typer.echo(f"{trained.registry_name} is trained; zoo.load({str(output)!r}) and `zoo evaluate {output}` take it")
 
 
@@ -211,10 +225,10 @@ def train(
 def evaluate(
     name: Name,
     num_samples: Annotated[int, typer.Option(help="Draws per image of the likelihood estimate.")] = 5000,
-    dataset: Annotated[Optional[str], typer.Option(help="Other data than the card's.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Other data than the card's.")] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
-    limit: Annotated[Optional[int], typer.Option(help="Only the first images.")] = None,
-    versus: Annotated[Optional[str], typer.Option(help="Another model, compared on the same images.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first images.")] = None,
+    versus: Annotated[str | None, typer.Option(help="Another model, compared on the same images.")] = None,
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
     ] = False,
@@ -264,11 +278,10 @@ def export(
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
         "exports"
     ),
-    version: Annotated[
-        Optional[int], typer.Option(help="Version of a SavedModel; the next free one if not said.")
-    ] = None,
+    version: Annotated[int | None, typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
     batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
     dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
+    endpoint: Annotated[list[str] | None, typer.Option(help="Only this endpoint of a TFLite file.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a TFLite file.")] = False,
 ):
@@ -278,6 +291,8 @@ def export(
     from zoo.export import verify as check
 
     choose("format", format, {"saved_model": 0, "tflite": 0})
+    if endpoint and format != "tflite":
+        raise InvalidInput("--endpoint is for TFLite files: a SavedModel has every endpoint")
     model = zoo.load(name)
     base = output / pathlib.Path(name).resolve().name
     if format == "saved_model":
@@ -285,11 +300,23 @@ def export(
         report = check.verify_saved_model(model, path) if verify else {}
     else:
         path = base.with_name(base.name + ".tflite")
-        zoo.export_tflite(model, path, batch_size=batch_size, dtype=dtype, overwrite=overwrite)
+        settings = {"batch_size": batch_size, "dtype": dtype, "endpoints": endpoint or None, "overwrite": overwrite}
+        zoo.export_tflite(model, path, **settings)
         report = check.verify_tflite(model, path) if verify else {}
     typer.echo(f"wrote {path}")
-    for endpoint, result in report.items():
-        typer.echo(f"{endpoint}: largest difference {result['max_abs_difference']:.1e}")
+    for name, result in report.items():
+        typer.echo(f"{name}: {verdict(result)}")
+    if not all(result["passed"] for result in report.values()):
+        typer.echo(f"zoo: {path} does not say what the model says", err=True)
+        raise typer.Exit(1)
+
+
+def verdict(result):
+    """One endpoint's verification in words."""
+    if "error" in result:
+        return f"could not be run: {result['error']}"
+    failed = "" if result["passed"] else f", more than the {result['tolerance']:.0e} allowed"
+    return f"largest difference {result['max_abs_difference']:.1e}{failed}"
 
 
 @app.command()
@@ -298,7 +325,7 @@ def sample(
     output: Picture = pathlib.Path("samples.png"),
     count: Annotated[int, typer.Option(help="How many.")] = 64,
     seed: Seed = 0,
-    mean: Annotated[bool, typer.Option("--mean", help="Show the mean of p(x | z), not a draw.")] = True,
+    mean: Annotated[bool, typer.Option("--mean/--draws", help="Show the means of p(x | z), or draws from it.")] = True,
 ):
     """Draw images. Example: zoo sample vae_mnist --count 64 --output samples.png"""
     picture(name, "samples", output, count=count, seed=seed, mean=mean)
@@ -329,7 +356,7 @@ def interpolate(
 def plot(
     name: Name,
     kind: Annotated[str, typer.Option(help="manifold, latents, traversals, kl, training, samples, ...")] = "samples",
-    output: Annotated[Optional[pathlib.Path], typer.Option("--output", "-o", help="The PNG to write.")] = None,
+    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG to write.")] = None,
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""
     picture(name, kind, output or pathlib.Path(f"{pathlib.Path(name).name}_{kind}.png"))
@@ -355,14 +382,23 @@ def demo(
     run(output)
 
 
-def main():
+def main(arguments=None):
     """The `zoo` command: bad input is one line and exit code 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        app()
-    except InvalidInput as error:
-        typer.echo(f"zoo: {error}", err=True)
-        sys.exit(2)
+        sys.exit(app(arguments or ["--help"], prog_name="zoo", standalone_mode=False))
+    except USAGE_ERROR as error:
+        fail(error.format_message(), 2)
+    except (InvalidInput, OSError) as error:
+        fail(error, 2)
     except FloatingPointError as error:
-        typer.echo(f"zoo: {error}", err=True)
-        sys.exit(1)
+        fail(error, 1)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
+
+
+def fail(message, code):
+    """One line on the error stream, and the exit code."""
+    typer.echo(f"zoo: {' '.join(str(message).split())}", err=True)
+    sys.exit(code)
