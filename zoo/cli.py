@@ -155,9 +155,7 @@ def datasets(
 def train(
     model: Annotated[str | None, typer.Argument(help="A model kind (`zoo list`).")] = None,
     preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"
     ),
@@ -264,9 +262,7 @@ def export(
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
         "exports"
     ),
-    version: Annotated[
-        int | None, typer.Option(help="Version of a SavedModel; the next free one if not said.")
-    ] = None,
+    version: Annotated[int | None, typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
     batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
     dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
     verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
