@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import uuid
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,6 +9,7 @@ import tensorflow as tf
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
+from zoo.files import atomic
 
 ENDPOINTS = ("encode", "decode", "reconstruct")  # no seeds: a .tflite file draws nothing
 DTYPES = {"float32": None, "float16": tf.float16}
@@ -42,13 +42,8 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         raise OutputExists(f"{path} exists: give another path, or overwrite=True")
     with quiet():
         content = convert(model, chosen, batch_size, weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
     return path
 
 

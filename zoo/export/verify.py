@@ -61,6 +61,23 @@ def verify_tflite(model, path, gpu=None):
     return verify([tflite_job(model, path, gpu=gpu)])[0]
 
 
+def require_equal(report, path):
+    """The report, if every endpoint passed.
+
+    Raises:
+        ExportDiffers: names the endpoint and how far its numbers are off, or why it could not be run.
+    """
+    for endpoint, result in report.items():
+        if not result["passed"]:
+            why = result.get("error", f"differs from the model by {result['max_abs_difference']:.1e}")
+            raise ExportDiffers(f"{path}: {endpoint} {why} (tolerance {result['tolerance']:.0e}, relative)")
+    return report
+
+
+class ExportDiffers(RuntimeError):
+    """An export does not say what the model says."""
+
+
 def gpu_unavailable():
     """Why LiteRT's GPU path cannot be run here, in one line; None where it can."""
     if not os.environ.get("VK_ICD_FILENAMES") and not SOFTWARE_DRIVER.exists():

@@ -162,7 +162,7 @@ class LatentVariableModel(keras.Model):
         return {**self.data_spec, **self.latent_spec, "seed": FieldSpec((), "int64")}
 
     def inputs(self, **fields):
-        """Eager fields, checked against `data_spec` and converted to tensors of its dtype; symbolic ones as they are."""
+        """Fields as tensors of their declared dtypes; eager ones are checked against `field_specs` first."""
         given = {name: value for name, value in fields.items() if value is not None}
         spec = {name: self.field_specs[name] for name in given}
         if tf.executing_eagerly():
