@@ -269,9 +269,8 @@ def main():
         "training": {},
     }
     print(f"{report['data']}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {options.repeats} epochs of each")
-    print(
-        f"{'batch':>5} {'side':10} {'median s':>9} {'min':>7} {'max':>7} {'CPU s':>7} {'build s':>8} {'1st epoch':>9} {'loss':>7}"
-    )
+    columns = f"{'median s':>9} {'min':>7} {'max':>7} {'CPU s':>7} {'build s':>8} {'1st epoch':>9} {'loss':>7}"
+    print(f"{'batch':>5} {'side':10} {columns}")
     for size in options.batch_sizes:
         results = race(names, images, size, options.binarize, options.repeats)
         for name, r in results.items():

@@ -61,8 +61,8 @@ def test_light_commands_need_no_tensorflow_and_half_a_second(arguments):
 MISTAKES = {
     "command": (["trian"], "train"),
     "option": (["sample", "x", "--cuont", "3"], "cuont"),
-    "number": (["sample", "x", "--count", "many"], "many"),
-    "missing": (["info"], "NAME"),
+    "number": (["sample", "x", "--count", "many"], "--count"),
+    "missing": (["info"], "name"),
     "name to look at": (["info", "conv_vea"], ""),
     "pretrained": (["sample", "no_such_model"], "no_such_model"),
     "model": (["train", "bata_vae"], "beta_vae"),

@@ -60,16 +60,27 @@ def overrides(settings):
     return result
 
 
-def merge(base, changes):
-    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed."""
+def merge(base, changes, defaults=None):
+    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed.
+
+    `defaults` are what `base` leaves unsaid, for changes to it.
+    """
     merged = dict(base)
     for key, value in changes.items():
-        old = merged.get(key)
+        old = merged.get(key, (defaults or {}).get(key))
         if isinstance(value, dict) and "name" not in value and isinstance(old, (dict, str)):
             old = {"name": old} if isinstance(old, str) else old
             value = merge(old, value)
         merged[key] = value
     return merged
+
+
+def defaults_of(model):
+    """Argument -> default of a model kind."""
+    from zoo.registry import model_class
+
+    cls, defaults = model_class(model)
+    return {**cls.argument_defaults(), **defaults}
 
 
 @contextlib.contextmanager
@@ -135,9 +146,9 @@ def info(
         raise InvalidInput(
             f"nothing is called {name!r}; {nearest(name, [*list_pretrained(), *list_models(), *list_datasets()])}"
         )
-    cls, defaults = MODELS[name]
     if json:
-        return show({"arguments": cls.argument_names(), "defaults": defaults}, json)
+        return show({"model": name, "arguments": defaults_of(name)}, json)
+    cls, _ = MODELS[name]
     import inspect
 
     typer.echo(f"{inspect.getdoc(inspect.getmodule(cls))}\n\n{inspect.getdoc(cls)}")
@@ -203,8 +214,9 @@ def train(
             data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
             likelihood = overrides(set_).get("likelihood")
             chosen = {"model": model, "config": training.suggest_config(model, data["name"], likelihood), "data": data}
-        for part, settings in (("config", set_), ("recipe", recipe)):
-            chosen[part] = merge(chosen.get(part, {}), overrides(settings))
+        chosen["recipe"] = merge(chosen.get("recipe", {}), overrides(recipe))
+        if changes := overrides(set_):
+            chosen["config"] = merge(chosen.get("config", {}), changes, defaults_of(chosen["model"]))
         for key, value in (("epochs", epochs), ("seed", seed), ("deterministic", deterministic or None)):
             if value is not None:
                 chosen["recipe"] = {**chosen.get("recipe", {}), key: value}
