@@ -155,7 +155,8 @@ SIDES = {"ours": (ours, "tensorflow"), "pytorch": (pytorch, "torch"), "pythae": 
 
 def worker(name, connection, cores, *arguments):
     """A side's process, on the first `cores` cores: makes it, runs a first epoch, then one each time it is asked."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
     start = time.perf_counter()
