@@ -342,17 +342,25 @@ def seeded(seed):
 
 
 def noise_of_image(x):
-    """Uniform noise, [B, ...] like x in [0, 1], that depends on each image alone: not on its place, batch or split.
+    """Uniform noise, [B, ...] like x in [0, 1), that depends on each image alone: not on its place, batch or split.
 
-    The image's 8-bit levels are hashed to the seed of a stateless generator, so the same picture is binarised
-    in the same way wherever it is met.
+    The image's 8-bit levels are hashed to two keys, and these with each pixel's place to its noise. Whole numbers
+    alone are used, because TensorFlow's own generators draw other numbers under XLA.
     """
-    size = tf.reduce_prod(tf.shape(x)[1:])
-    levels = tf.cast(tf.round(tf.reshape(x, [-1, size]) * 255.0), tf.int32)
-    mix = tf.random.stateless_uniform([2, size], [5, 7], minval=None, maxval=None, dtype=tf.int32, alg="philox")
-    seeds = tf.stack([tf.reduce_sum(levels * mix[0], 1), tf.reduce_sum(levels * mix[1], 1)], 1)
+    levels = tf.cast(tf.round(tf.reshape(x, [tf.shape(x)[0], -1]) * 255.0), tf.uint32)
+    places = tf.cast(tf.range(1, 2 * tf.shape(levels)[1] + 1), tf.uint32)
+    first, second = tf.unstack(tf.reshape(scramble(places), [2, -1]))
+    keys = [tf.reduce_sum(levels * factors, 1, keepdims=True) for factors in (first, second)]
+    bits = scramble(tf.bitwise.bitwise_xor(scramble(first + keys[0]), keys[1]))
+    return tf.reshape(tf.cast(right_shift(bits, 8), tf.float32) / 2.0**24, tf.shape(x))
 
-    def row(seed):
-        return tf.random.stateless_uniform([size], seed, alg="philox")
 
-    return tf.reshape(tf.map_fn(row, seeds, fn_output_signature=tf.float32), tf.shape(x))
+def scramble(bits):
+    """A one-to-one map of uint32 in which every bit of the result depends on all bits: C. Wellons' lowbias32."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = tf.bitwise.bitwise_xor(bits, right_shift(bits, shift)) * tf.constant(factor, tf.uint32)
+    return bits
+
+
+def right_shift(bits, count):
+    return tf.bitwise.right_shift(bits, tf.constant(count, tf.uint32))
