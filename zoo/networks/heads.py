@@ -14,8 +14,13 @@ MAX_SCALE = 1e3
 
 
 def soft_scale(raw, minimum):
-    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between."""
-    return tfb.SoftClip(low=minimum, high=MAX_SCALE)(tf.cast(raw, tf.float32))
+    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
+
+    The upper limit acts on `raw`, where its rounding error is relative to the scale; `tfb.SoftClip` rounds small
+    scales to multiples of 6e-5.
+    """
+    limited = MAX_SCALE - tf.math.softplus(MAX_SCALE - tf.cast(raw, tf.float32))
+    return minimum + tf.math.softplus(limited - minimum)
 
 
 class PosteriorHead(keras.layers.Layer):
@@ -59,8 +64,9 @@ class FullCovarianceGaussian(PosteriorHead):
         super().__init__(latent_dim, latent_dim + latent_dim * (latent_dim + 1) // 2)
 
     def distribution(self, loc, raw_scale):
-        diagonal = tfb.TransformDiagonal(tfb.SoftClip(low=1e-4, high=MAX_SCALE))
-        return tfd.MultivariateNormalTriL(loc, diagonal(tfb.FillTriangular()(raw_scale)))
+        factor = tfb.FillTriangular()(raw_scale)
+        diagonal = soft_scale(tf.linalg.diag_part(factor), 1e-4)
+        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(factor, diagonal))
 
 
 @POSTERIORS.register("point")
