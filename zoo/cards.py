@@ -1,15 +1,23 @@
 """Model cards: measured numbers go into `card.json`, and README.md is written from it.
 
-    python -m zoo.cards RUN NAME        publish the run of a folder as the pretrained model NAME
+python -m zoo.cards publish RUN NAME    make the run of a folder the pretrained model NAME
+python -m zoo.cards table README.md     write the table of pretrained models between README's two markers
 """
 
+import contextlib
 import json
+import pathlib
 import shutil
 import sys
+import tempfile
 
-from zoo import pretrained
+from zoo import plots, pretrained
+from zoo.errors import InvalidInput
 from zoo.files import atomic, write_json
 from zoo.training import KL_LOG, LOG
+
+PICTURES = ("samples", "reconstructions", "manifold", "traversals", "latents", "training", "kl")
+MARKERS = ("<!-- models: written by python -m zoo.cards table -->", "<!-- end of models -->")
 
 
 def record(name, metrics, probe, command, split):
@@ -35,16 +43,39 @@ def publish(run, name):
     for log in (LOG, KL_LOG):
         shutil.copy(f"{run}/{log}", home / log)
     export_saved_model(model, home, version=1)
-    write_readme(home, pretrained.read_card(home))
+    card = pretrained.read_card(home)
+    card["tflite"] = measure_tflite(model)
+    write_json(home / "card.json", card)
+    for kind in PICTURES:
+        with contextlib.suppress(InvalidInput):  # a kind this model has not
+            plots.draw(home, kind, home / f"{kind}.png")
+    write_readme(home, card)
+
+
+def measure_tflite(model):
+    """{dtype: {"bytes", endpoint: {"cpu", "gpu"}}}: the largest differences from Keras, None where there is no driver."""
+    from zoo.export import export_tflite, verify_tflite
+
+    measured = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for dtype in ("float32", "float16"):
+            path = pathlib.Path(folder) / f"{dtype}.tflite"
+            export_tflite(model, path, dtype=dtype)
+            cpu, gpu = verify_tflite(model, path), verify_tflite(model, path, gpu=True) or {}
+            measured[dtype] = {"bytes": path.stat().st_size}
+            for endpoint, result in cpu.items():
+                difference = gpu.get(endpoint, {}).get("max_abs_difference")
+                measured[dtype][endpoint] = {"cpu": result["max_abs_difference"], "gpu": difference}
+    return measured
 
 
 def write_readme(home, card):
     """README.md of a pretrained model, from its card alone."""
     with atomic(home / "README.md") as temporary:
-        temporary.write_text(readme(card))
+        temporary.write_text(readme(home, card))
 
 
-def readme(card):
+def readme(home, card):
     """The model card as Markdown."""
     data, evaluation = card.get("data", {}), card.get("evaluation", {})
     lines = [
@@ -59,6 +90,7 @@ def readme(card):
         f'model = zoo.load("{card["name"]}")',
         "```",
         "",
+        *picture_lines(home),
         *metric_table(card),
         *reference_table(card),
         f"Data protocol: {data.get('protocol', 'as given')}",
@@ -66,6 +98,7 @@ def readme(card):
         f"Binarisation: {card['config'].get('binarize') or 'none'}. "
         + (f"Measured on the {evaluation['split']} split by `{evaluation['command']}`." if evaluation else ""),
         "",
+        *tflite_table(card),
         *(["Notes:", "", *(f"- {note}" for note in card["notes"]), ""] if card.get("notes") else []),
         f"Trained by `{card.get('command')}`. Configuration and recipe:",
         "",
@@ -99,9 +132,59 @@ def reference_table(card):
     lines = ["| published | value | here |", "|---|---|---|"]
     for entry in card["reference"]:
         here = card.get("metrics", {}).get(entry["metric"])
-        lines.append(f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here and round(here['value'], 2)} |")
+        lines.append(
+            f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here and round(here['value'], 2)} |"
+        )
     return [*lines, ""]
 
 
+def picture_lines(home):
+    """The pictures beside the card, as Markdown."""
+    shown = [f"![{kind}]({kind}.png)" for kind in PICTURES if (home / f"{kind}.png").exists()]
+    return [line for picture in shown for line in (picture, "")]
+
+
+def tflite_table(card):
+    """Largest differences of the TFLite files from Keras, as Markdown lines."""
+    if not card.get("tflite"):
+        return []
+    lines = ["| TFLite | endpoint | size | CPU | GPU path |", "|---|---|---|---|---|"]
+    for dtype, entry in card["tflite"].items():
+        for endpoint, result in entry.items():
+            if endpoint != "bytes":
+                gpu = "not measured" if result["gpu"] is None else f"{result['gpu']:.1e}"
+                lines.append(f"| {dtype} | {endpoint} | {entry['bytes'] / 1e6:.2f} MB | {result['cpu']:.1e} | {gpu} |")
+    return [*lines, "", "Largest absolute differences from Keras.", ""]
+
+
+def model_table():
+    """The table of all pretrained models, as Markdown lines."""
+    lines = ["| name | model | data | NLL (nats) | ELBO | active units | weights |", "|---|---|---|---|---|---|---|"]
+    for name in pretrained.list_pretrained():
+        card = pretrained.read_card(name)
+        metrics = card.get("metrics", {})
+        nll, elbo, active = (metrics.get(key) for key in ("nll", "elbo", "active_units"))
+        shown = (
+            f"{nll['value']:.2f} ± {nll['standard_error']:.2f} (S={nll['num_samples']}, {nll['num_examples']})"
+            if nll
+            else ""
+        )
+        bound = f"{elbo['value']:.2f}" if elbo else ""
+        units = f"{active['value']} of {active['of']}" if active else ""
+        size = f"{card['weights']['bytes'] / 1e6:.1f} MB"
+        link = f"[{name}](saved_models/{name}/README.md)"
+        lines.append(f"| {link} | {card['model']} | {card['data']['name']} | {shown} | {bound} | {units} | {size} |")
+    return lines
+
+
+def write_table(path):
+    """Put `model_table` between the markers of a README."""
+    text = pathlib.Path(path).read_text()
+    head, _, rest = text.partition(MARKERS[0])
+    _, _, tail = rest.partition(MARKERS[1])
+    with atomic(path) as temporary:
+        temporary.write_text("\n".join([head + MARKERS[0], "", *model_table(), "", MARKERS[1] + tail]))
+
+
 if __name__ == "__main__":
-    publish(*sys.argv[1:3])
+    {"publish": publish, "table": write_table}[sys.argv[1]](*sys.argv[2:])

@@ -111,7 +111,9 @@ def headline(card):
 
 
 @app.command()
-def info(name: Annotated[str, typer.Argument(help="A pretrained model, a model kind or a data set.")], json: Json = False):
+def info(
+    name: Annotated[str, typer.Argument(help="A pretrained model, a model kind or a data set.")], json: Json = False
+):
     """Show a pretrained model's card, a model kind's arguments, or a data set. Example: zoo info vae_mnist"""
     from zoo.data import describe_dataset, list_datasets
     from zoo.errors import nearest
@@ -124,7 +126,9 @@ def info(name: Annotated[str, typer.Argument(help="A pretrained model, a model k
     from zoo.registry import MODELS, list_models
 
     if name not in list_models():
-        raise InvalidInput(f"nothing is called {name!r}; {nearest(name, [*list_pretrained(), *list_models(), *list_datasets()])}")
+        raise InvalidInput(
+            f"nothing is called {name!r}; {nearest(name, [*list_pretrained(), *list_models(), *list_datasets()])}"
+        )
     cls, defaults = MODELS[name]
     if json:
         return show({"arguments": cls.argument_names(), "defaults": defaults}, json)
@@ -151,11 +155,19 @@ def datasets(
 def train(
     model: Annotated[Optional[str], typer.Argument(help="A model kind (`zoo list`).")] = None,
     preset: Annotated[Optional[str], typer.Option(help="A preset's name or a JSON file.")] = None,
-    dataset: Annotated[Optional[str], typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path("runs/latest"),
+    dataset: Annotated[
+        Optional[str], typer.Option(help="A data set's name, a folder of images, or an .npz file.")
+    ] = None,
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
+        "runs/latest"
+    ),
     epochs: Annotated[Optional[int], typer.Option(help="Passes over the training data.")] = None,
-    set_: Annotated[Optional[list[str]], typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")] = None,
-    recipe: Annotated[Optional[list[str]], typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")] = None,
+    set_: Annotated[
+        Optional[list[str]], typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
+    ] = None,
+    recipe: Annotated[
+        Optional[list[str]], typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
+    ] = None,
     start: Annotated[Optional[str], typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
     seed: Annotated[Optional[int], typer.Option(help="Seed of weights, order and draws.")] = None,
     limit: Annotated[Optional[int], typer.Option(help="Only the first training examples.")] = None,
@@ -203,7 +215,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
     limit: Annotated[Optional[int], typer.Option(help="Only the first images.")] = None,
     versus: Annotated[Optional[str], typer.Option(help="Another model, compared on the same images.")] = None,
-    update: Annotated[bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")] = False,
+    update: Annotated[
+        bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
+    ] = False,
     seed: Seed = 0,
     json: Json = False,
 ):
@@ -227,7 +241,12 @@ def evaluate(
 
 def arguments_given(num_samples, split, limit, seed):
     """The options that make an evaluation, as a command line has them."""
-    return [f"--num-samples {num_samples}", f"--split {split}", *([f"--limit {limit}"] if limit else []), f"--seed {seed}"]
+    return [
+        f"--num-samples {num_samples}",
+        f"--split {split}",
+        *([f"--limit {limit}"] if limit else []),
+        f"--seed {seed}",
+    ]
 
 
 def metric_line(name, metric):
@@ -242,8 +261,12 @@ def metric_line(name, metric):
 def export(
     name: Name,
     format: Annotated[str, typer.Option("--format", help="saved_model or tflite.")] = "saved_model",
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path("exports"),
-    version: Annotated[Optional[int], typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
+        "exports"
+    ),
+    version: Annotated[
+        Optional[int], typer.Option(help="Version of a SavedModel; the next free one if not said.")
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
     dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
     verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
@@ -283,7 +306,9 @@ def sample(
 
 @app.command()
 def reconstruct(
-    name: Name, output: Picture = pathlib.Path("reconstructions.png"), count: Annotated[int, typer.Option(help="How many.")] = 10
+    name: Name,
+    output: Picture = pathlib.Path("reconstructions.png"),
+    count: Annotated[int, typer.Option(help="How many.")] = 10,
 ):
     """Show test images above their reconstructions. Example: zoo reconstruct vae_mnist"""
     picture(name, "reconstructions", output, count=count)
@@ -320,7 +345,9 @@ def picture(name, kind, output, **settings):
 
 @app.command()
 def demo(
-    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path("zoo_demo"),
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
+        "zoo_demo"
+    ),
 ):
     """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
     from zoo.demo import run

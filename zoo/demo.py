@@ -7,7 +7,12 @@ import typer
 
 TRAINED_ON_DIGITS = {
     "model": "vae",
-    "config": {"data_shape": [8, 8, 1], "latent_dim": 8, "encoder": {"name": "mlp", "hidden_units": [128, 128]}, "binarize": "dynamic"},
+    "config": {
+        "data_shape": [8, 8, 1],
+        "latent_dim": 8,
+        "encoder": {"name": "mlp", "hidden_units": [128, 128]},
+        "binarize": "dynamic",
+    },
     "data": {"name": "digits", "split": "train", "validation": "validation"},
     "recipe": {"epochs": 40, "batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "steps_per_execution": 7},
 }

@@ -52,7 +52,9 @@ class Subject:
         arrays = load_arrays(
             data["name"], "test", labels=labels or self.labelled, limit=count, data_dir=data.get("data_dir")
         )
-        inputs = {name: np.asarray(value) for name, value in self.model.fields(arrays | {"y": arrays.get("y", 0)}).items()}
+        inputs = {
+            name: np.asarray(value) for name, value in self.model.fields(arrays | {"y": arrays.get("y", 0)}).items()
+        }
         return (inputs, arrays["y"]) if labels else inputs
 
 
@@ -160,7 +162,10 @@ def kl(home):
         image = axis.imshow(values.T, aspect="auto", cmap="magma", extent=(0.5, last + 0.5, values.shape[1], 0))
         figure.colorbar(image, ax=axis, label="KL (nats)")
         active = int((values[-1] > 0.01).sum())
-        axis.set(xlabel="epoch", ylabel="unit, sorted", title=f"{name}: {active} of {values.shape[1]} units above 0.01 nats")
+        axis.yaxis.get_major_locator().set_params(integer=True)
+        axis.set(
+            xlabel="epoch", ylabel="unit, sorted", title=f"{name}: {active} of {values.shape[1]} units above 0.01 nats"
+        )
     return figure
 
 

@@ -1,6 +1,7 @@
 """Distributions that TFP lacks."""
 
 from zoo.distributions.bernoulli import BernoulliLogits
-from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical
+from zoo.distributions.normal import NormalTriL
+from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical, softplus
 
-__all__ = ["BernoulliLogits", "DiscretizedLogistic", "PixelCategorical"]
+__all__ = ["BernoulliLogits", "DiscretizedLogistic", "NormalTriL", "PixelCategorical", "softplus"]

@@ -7,6 +7,11 @@ tfd = tfp.distributions
 LEVELS = 256
 
 
+def softplus(value):
+    """tf.math.softplus, spelt so that it does not overflow in TFLite, whose own is log(1 + exp(value))."""
+    return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
+
+
 def to_level(value):
     """The level 0..255 of a pixel value in [0, 1]."""
     return tf.round(value * (LEVELS - 1))
@@ -62,7 +67,7 @@ class DiscretizedLogistic(tfd.Distribution):
 
     def _mean(self):
         """The mean of the logistic clamped to [0, 1]: the exact mean up to the rounding inside one level."""
-        return self.scale * (tf.math.softplus(self.loc / self.scale) - tf.math.softplus((self.loc - 1) / self.scale))
+        return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1) / self.scale))
 
 
 class PixelCategorical(tfd.Distribution):
@@ -101,5 +106,9 @@ class PixelCategorical(tfd.Distribution):
         return tf.cast(self.levels.sample(n, seed=seed), self.dtype) / (LEVELS - 1)
 
     def _mean(self):
-        values = tf.linspace(0.0, 1.0, LEVELS)
-        return tf.reduce_sum(tf.nn.softmax(self.levels.logits, -1) * values, -1)
+        # Pixels side by side, for the LiteRT GPU path takes no tensor of five axes.
+        logits = self.levels.logits
+        pixels = logits.shape[1:-1].num_elements() or 1
+        probabilities = tf.nn.softmax(tf.reshape(logits, [-1, pixels, LEVELS]), -1)
+        means = tf.reduce_sum(probabilities * tf.linspace(0.0, 1.0, LEVELS), -1)
+        return tf.reshape(means, tf.shape(logits)[:-1])

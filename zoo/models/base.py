@@ -171,9 +171,11 @@ class LatentVariableModel(keras.Model):
 
     @staticmethod
     def to_range(value, spec):
-        """uint8 pixels divided by 255; the rest cast to the declared dtype."""
+        """uint8 pixels divided by 255; labels as probabilities, one axis more, as they are; the rest cast to the dtype."""
         if value.dtype == tf.uint8 and spec.dtype == "float32":
             return tf.cast(value, tf.float32) / 255.0
+        if value.dtype.is_floating and tf.as_dtype(spec.dtype).is_integer and value.shape.rank == len(spec.shape) + 2:
+            return value
         return tf.cast(value, spec.dtype)
 
     def fields(self, batch):

@@ -14,12 +14,16 @@ def halvings(data_shape, filters):
         InvalidInput: not an image, or too small for that many halvings.
     """
     if len(data_shape) != 3:
-        raise InvalidInput(f"convolutional networks take images [height, width, channels], got shape {tuple(data_shape)}")
+        raise InvalidInput(
+            f"convolutional networks take images [height, width, channels], got shape {tuple(data_shape)}"
+        )
     check_positive(filters=list(filters))
     sizes = [tuple(data_shape[:2])]
     for _ in filters:
         if min(sizes[-1]) < 2:
-            raise InvalidInput(f"{len(filters)} stages halve {tuple(data_shape[:2])} below one pixel: use fewer filters")
+            raise InvalidInput(
+                f"{len(filters)} stages halve {tuple(data_shape[:2])} below one pixel: use fewer filters"
+            )
         sizes.append(tuple((side + 1) // 2 for side in sizes[-1]))
     return sizes
 

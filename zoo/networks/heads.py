@@ -1,14 +1,15 @@
 """Heads: layers that turn a network's output into a distribution."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical
+from zoo.distributions import BernoulliLogits, DiscretizedLogistic, NormalTriL, PixelCategorical, softplus
 from zoo.errors import InvalidInput
 from zoo.registry import LIKELIHOODS, POSTERIORS
 
-tfd, tfb = tfp.distributions, tfp.bijectors
+tfd = tfp.distributions
 
 MAX_SCALE = 1e3
 
@@ -16,11 +17,13 @@ MAX_SCALE = 1e3
 def soft_scale(raw, minimum):
     """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
 
-    The upper limit acts on `raw`, where its rounding error is relative to the scale; `tfb.SoftClip` rounds small
-    scales to multiples of 6e-5.
+    With s = softplus(raw - minimum) and the width w of that range it is minimum + s - softplus(s - w), which is
+    tfb.SoftClip's value without its cancellation (1000 - 999.9 has lost three digits) and without its overflow where
+    a converter spells softplus(1000) as log(1 + exp(1000)).
     """
-    limited = MAX_SCALE - tf.math.softplus(MAX_SCALE - tf.cast(raw, tf.float32))
-    return minimum + tf.math.softplus(limited - minimum)
+    width = MAX_SCALE - minimum
+    s = softplus(tf.cast(raw, tf.float32) - minimum)
+    return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
 
 
 class PosteriorHead(keras.layers.Layer):
@@ -64,9 +67,18 @@ class FullCovarianceGaussian(PosteriorHead):
         super().__init__(latent_dim, latent_dim + latent_dim * (latent_dim + 1) // 2)
 
     def distribution(self, loc, raw_scale):
-        factor = tfb.FillTriangular()(raw_scale)
-        diagonal = soft_scale(tf.linalg.diag_part(factor), 1e-4)
-        return tfd.MultivariateNormalTriL(loc, tf.linalg.set_diag(factor, diagonal))
+        square, diagonal = lower_triangle(raw_scale, self.latent_dim), tf.eye(self.latent_dim)[None]
+        return NormalTriL(loc, diagonal * soft_scale(square, 1e-4) + (1 - diagonal) * square)
+
+
+def lower_triangle(values, size):
+    """[N, D(D+1)/2] -> [N, D, D], row by row, zero above the diagonal.
+
+    In slices, for tfb.FillTriangular reverses an axis, which the LiteRT GPU path silently does wrong.
+    """
+    starts = [i * (i + 1) // 2 for i in range(size)]
+    rows = tf.concat([values[:, start : start + size] for start in starts], -1)
+    return tf.reshape(rows, [-1, size, size]) * np.tri(size, dtype="float32")[None]
 
 
 @POSTERIORS.register("point")

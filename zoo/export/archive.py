@@ -1,0 +1,48 @@
+"""What both exports share: a model's endpoints in a Keras export archive, and silence."""
+
+import contextlib
+import os
+import tempfile
+
+import keras
+import tensorflow as tf
+
+
+def write_archive(model, endpoints, specs, directory, batch_size=None):
+    """Write a SavedModel with one signature per endpoint, inputs and outputs named.
+
+    Args:
+        model: a built `LatentVariableModel`.
+        endpoints: name -> (method, names of its inputs); the first is `serving_default` too.
+        specs: name -> `FieldSpec` of every input.
+        directory: where; must not exist.
+        batch_size: the leading axis; None leaves it open.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    for name, (method, inputs) in endpoints.items():
+        signature = {i: tf.TensorSpec([batch_size, *specs[i].shape], specs[i].dtype, name=i) for i in inputs}
+        archive.add_endpoint(name, spread(method), input_signature=[signature])
+    archive.write_out(str(directory), verbose=False)
+
+
+def spread(method):
+    """The method as a function of one dict, which is what a signature with named inputs calls."""
+    return lambda fields: method(**fields)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Hold back what TensorFlow and MLIR write to stderr; Python's own errors still travel as exceptions."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    kept = os.dup(2)
+    try:
+        with tempfile.TemporaryFile() as sink:
+            os.dup2(sink.fileno(), 2)
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        logger.setLevel(level)

@@ -1,0 +1,63 @@
+"""A SavedModel as TF Serving wants it: directory/<version>/, every endpoint a signature, warm-up records inside."""
+
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from zoo.errors import InvalidInput, OutputExists, check_positive
+from zoo.export.archive import quiet, write_archive
+from zoo.export.warmup import write_warmup
+
+
+def export_saved_model(model, directory, version=None):
+    """Write directory/<version>/ with every endpoint of the model as a signature, and return its path.
+
+    The version appears whole or not at all: it is written beside its place, under a name that TF Serving ignores,
+    and renamed. Batches may have any size, and each row of an output depends on the same row of the inputs alone.
+
+    Args:
+        model: a built model.
+        directory: the model's base directory, made where missing.
+        version: a positive whole number; None takes the next free one, 1 where there is none.
+
+    Raises:
+        InvalidInput: (a `ValueError`) a bad version, or a directory that is a file.
+        OutputExists: the version is there already.
+    """
+    directory = Path(directory)
+    if directory.exists() and not directory.is_dir():
+        raise InvalidInput(f"{directory} is a file; give the directory that holds the versions")
+    if version is None:
+        version = max(existing_versions(directory), default=0) + 1
+    check_positive(version=version)
+    target = directory / str(version)
+    refuse_existing(target)
+    directory.mkdir(parents=True, exist_ok=True)
+    partial = directory / f".partial-{uuid.uuid4().hex}"
+    try:
+        with quiet():
+            write_archive(model, model.endpoints, model.field_specs, partial)
+            write_warmup(model, partial, name=directory.resolve().name)
+        publish(partial, target)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return target
+
+
+def existing_versions(directory):
+    """The whole numbers that name a child of `directory`; TF Serving reads 001 as 1."""
+    names = [child.name for child in directory.iterdir()] if directory.exists() else []
+    return [int(name) for name in names if name.isascii() and name.isdigit()]
+
+
+def refuse_existing(target):
+    if int(target.name) in existing_versions(target.parent):
+        raise OutputExists(f"{target} exists: give another version, or none for the next free one")
+
+
+def publish(partial, target):
+    """Rename; another export that was faster is not overwritten (a directory that is not empty refuses)."""
+    refuse_existing(target)
+    os.rename(partial, target)

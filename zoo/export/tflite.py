@@ -1,0 +1,88 @@
+"""One .tflite file of the deterministic endpoints, made of operators that the LiteRT GPU path takes."""
+
+import os
+import tempfile
+import uuid
+from pathlib import Path
+
+import tensorflow as tf
+
+from zoo.data.spec import FieldSpec
+from zoo.errors import InvalidInput, OutputExists, check_positive, choose
+from zoo.export.archive import quiet, write_archive
+
+ENDPOINTS = ("encode", "decode", "reconstruct")  # no seeds: a .tflite file draws nothing
+DTYPES = {"float32": None, "float16": tf.float16}
+
+
+def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None, overwrite=False):
+    """Write one .tflite file with a signature per endpoint, and return its path. It appears whole or not at all.
+
+    Labels are float probabilities [N, num_classes] in it, because the GPU path has neither one_hot nor argmax.
+
+    Args:
+        model: a built model.
+        path: the file.
+        batch_size: rows of every input; fixed, as the GPU path wants it.
+        dtype: of the stored weights, "float32" or "float16" (half the size); inputs and outputs are float32.
+        endpoints: some of "encode", "decode", "reconstruct"; None takes those the model has.
+        overwrite: replace an existing file.
+
+    Raises:
+        InvalidInput: (a `ValueError`) an unknown endpoint or dtype, a bad batch size, or a directory for a path.
+        OutputExists: the file is there already, and `overwrite` is not set.
+    """
+    path = Path(path)
+    check_positive(batch_size=batch_size)
+    weights = choose("dtype", dtype, DTYPES)
+    chosen = choose_endpoints(model, endpoints)
+    if path.is_dir():
+        raise InvalidInput(f"{path} is a directory; give a file, such as {path / 'model.tflite'}")
+    if path.exists() and not overwrite:
+        raise OutputExists(f"{path} exists: give another path, or overwrite=True")
+    with quiet():
+        content = convert(model, chosen, batch_size, weights)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.parent / f".{path.name}.{uuid.uuid4().hex}"
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def choose_endpoints(model, names):
+    """name -> (method, inputs) of the endpoints a .tflite file can have."""
+    known = {name: model.endpoints[name] for name in ENDPOINTS if name in model.endpoints}
+    if names is None:
+        return known
+    names = [names] if isinstance(names, str) else list(names)
+    if not names:
+        raise InvalidInput(f"endpoints is empty; choose from {', '.join(known)}")
+    return {name: choose("endpoint", name, known) for name in names}
+
+
+def tflite_specs(model):
+    """The model's `field_specs` with labels as float probabilities."""
+    return {name: soft(spec) for name, spec in model.field_specs.items()}
+
+
+def soft(spec):
+    """A label -1..C-1 or 0..C-1 -> probabilities [C]; other fields stay as they are."""
+    if spec.dtype.startswith("int") and spec.shape == () and spec.maximum is not None:
+        return FieldSpec((int(spec.maximum) + 1,), "float32", 0.0, 1.0)
+    return spec
+
+
+def convert(model, endpoints, batch_size, weights):
+    """The file's bytes: built-in operators only, or an exception."""
+    with tempfile.TemporaryDirectory() as directory:
+        saved = os.path.join(directory, "model")
+        write_archive(model, endpoints, tflite_specs(model), saved, batch_size)
+        converter = tf.lite.TFLiteConverter.from_saved_model(saved, signature_keys=list(endpoints))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        if weights is not None:
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.target_spec.supported_types = [weights]
+        return converter.convert()
