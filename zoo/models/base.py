@@ -68,6 +68,8 @@ class LatentVariableModel(keras.Model):
             raise InvalidInput(f"binarize is one of {', '.join(map(repr, BINARIZE))}, got {binarize!r}")
         if not beta >= 0:
             raise InvalidInput(f"beta must not be negative, got {beta!r}")
+        if not isinstance(seed, int) or not 0 <= seed < 2**31:
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
         self.bound = bounds.get(bound)
         self.num_samples, self.binarize, self.seed = num_samples, binarize, seed
         self.beta = self.add_weight(name="beta", shape=(), initializer=constant(beta), trainable=False)
@@ -139,7 +141,7 @@ class LatentVariableModel(keras.Model):
         if self.built:
             return
         self.built = True  # or the call below would build again
-        trace = self(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
+        trace = self.call(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
         for name, metric in self.unit_metrics.items():
             if name in trace.kl_per_unit:
                 metric.build(trace.kl_per_unit[name].shape[-1])
@@ -237,7 +239,7 @@ class LatentVariableModel(keras.Model):
         inputs = self.preprocess(batch, None, training=False)
         trace = self(inputs, training=False, seed=tf.constant([23, self.seed], tf.int32))
         loss = tf.reduce_mean(trace.penalty - self.objective(trace))
-        return self.update_metrics(trace, loss, tf.math.is_finite(loss))
+        return self.update_metrics(trace, loss, tf.constant(True))  # what is not finite must show
 
     def predict_step(self, batch):
         return self.reconstruct(**self.preprocess(batch, None, training=False))
