@@ -149,16 +149,16 @@ def test_a_tf_dataset_of_images_is_batched_and_one_of_batches_is_not():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(source="mnits"), "did you mean mnist"),
-        (dict(split="tran"), "did you mean train"),
-        (dict(source="nowhere/faces.npz"), "no file or folder 'nowhere/faces.npz'"),
-        (dict(source=X, labels=True), "no labels"),
-        (dict(source=X, split="test"), "no split 'test'"),
-        (dict(source={"image": X}), "need a field 'x'"),
-        (dict(source={"x": X, "y": Y[1:]}), "y has 4 rows, but x has 5"),
-        (dict(batch_size=0), "batch_size must be positive"),
-        (dict(source=X, drop_remainder=True), "5 examples do not fill one batch of 128"),
-        (dict(first_epoch=-1), "first_epoch must be a whole number"),
+        ({"source": "mnits"}, "did you mean mnist"),
+        ({"split": "tran"}, "did you mean train"),
+        ({"source": "nowhere/faces.npz"}, "no file or folder 'nowhere/faces.npz'"),
+        ({"source": X, "labels": True}, "no labels"),
+        ({"source": X, "split": "test"}, "no split 'test'"),
+        ({"source": {"image": X}}, "need a field 'x'"),
+        ({"source": {"x": X, "y": Y[1:]}}, "y has 4 rows, but x has 5"),
+        ({"batch_size": 0}, "batch_size must be positive"),
+        ({"source": X, "drop_remainder": True}, "5 examples do not fill one batch of 128"),
+        ({"first_epoch": -1}, "first_epoch must be a whole number"),
     ],
 )
 def test_wrong_arguments_are_answered_in_one_line(arguments, message):

@@ -31,7 +31,7 @@ def test_prepared_data_is_what_the_catalogue_says(data_dir, name):
     if info["values"].startswith("uint8 0 or 255"):
         assert np.unique(arrays["x"]).tolist() == [0, 255]
     if labels:
-        assert 0 <= arrays["y"].min() and arrays["y"].max() < info["num_classes"]
+        assert arrays["y"].min() >= 0 and arrays["y"].max() < info["num_classes"]
 
 
 def test_builders_have_the_features_and_read_the_files_of_the_prepared_folders(data_dir, tmp_path):

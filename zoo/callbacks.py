@@ -51,7 +51,7 @@ class SigmoidKL(LinearKL):
 
 
 class CyclicalKL(LinearKL):
-    """`cycles` equal cycles over `steps` updates; each rises for the share `ramp` and then stays, and `stop` after the last.
+    """Equal cycles over `steps` updates, each rising for the share `ramp` and then staying; `stop` after the last.
 
     Fu et al. 2019, arXiv:1903.10145: 4 cycles, half of each rising.
     """

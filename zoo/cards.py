@@ -53,15 +53,16 @@ def publish(run, name):
 
 
 def measure_tflite(model):
-    """{dtype: {"bytes", endpoint: {"cpu", "gpu"}}}: the largest differences from Keras, None where there is no driver."""
-    from zoo.export import export_tflite, verify_tflite
+    """{dtype: {"bytes", endpoint: {"cpu", "gpu"}}}: largest differences from Keras, None where there is no driver."""
+    from zoo.export import export_tflite, require_equal, verify_tflite
 
     measured = {}
     with tempfile.TemporaryDirectory() as folder:
         for dtype in ("float32", "float16"):
             path = pathlib.Path(folder) / f"{dtype}.tflite"
             export_tflite(model, path, dtype=dtype)
-            cpu, gpu = verify_tflite(model, path), verify_tflite(model, path, gpu=True) or {}
+            cpu = require_equal(verify_tflite(model, path), path)
+            gpu = require_equal(verify_tflite(model, path, gpu=True) or {}, f"{path} on the GPU path")
             measured[dtype] = {"bytes": path.stat().st_size}
             for endpoint, result in cpu.items():
                 difference = gpu.get(endpoint, {}).get("max_abs_difference")

@@ -5,7 +5,7 @@ import json as json_module
 import os
 import pathlib
 import sys
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -140,7 +140,7 @@ def info(
 
 @app.command()
 def datasets(
-    prepare: Annotated[Optional[str], typer.Option(help="Download and prepare this one.")] = None, json: Json = False
+    prepare: Annotated[str | None, typer.Option(help="Download and prepare this one.")] = None, json: Json = False
 ):
     """List the data sets, or prepare one. Example: zoo datasets --prepare mnist"""
     from zoo.data import describe_dataset, list_datasets, prepare_dataset
@@ -153,24 +153,22 @@ def datasets(
 
 @app.command()
 def train(
-    model: Annotated[Optional[str], typer.Argument(help="A model kind (`zoo list`).")] = None,
-    preset: Annotated[Optional[str], typer.Option(help="A preset's name or a JSON file.")] = None,
-    dataset: Annotated[
-        Optional[str], typer.Option(help="A data set's name, a folder of images, or an .npz file.")
-    ] = None,
+    model: Annotated[str | None, typer.Argument(help="A model kind (`zoo list`).")] = None,
+    preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"
     ),
-    epochs: Annotated[Optional[int], typer.Option(help="Passes over the training data.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
     set_: Annotated[
-        Optional[list[str]], typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
+        list[str] | None, typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
     ] = None,
     recipe: Annotated[
-        Optional[list[str]], typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
+        list[str] | None, typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
     ] = None,
-    start: Annotated[Optional[str], typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
-    seed: Annotated[Optional[int], typer.Option(help="Seed of weights, order and draws.")] = None,
-    limit: Annotated[Optional[int], typer.Option(help="Only the first training examples.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and draws.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first training examples.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
@@ -211,10 +209,10 @@ def train(
 def evaluate(
     name: Name,
     num_samples: Annotated[int, typer.Option(help="Draws per image of the likelihood estimate.")] = 5000,
-    dataset: Annotated[Optional[str], typer.Option(help="Other data than the card's.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Other data than the card's.")] = None,
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
-    limit: Annotated[Optional[int], typer.Option(help="Only the first images.")] = None,
-    versus: Annotated[Optional[str], typer.Option(help="Another model, compared on the same images.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first images.")] = None,
+    versus: Annotated[str | None, typer.Option(help="Another model, compared on the same images.")] = None,
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
     ] = False,
@@ -264,9 +262,7 @@ def export(
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
         "exports"
     ),
-    version: Annotated[
-        Optional[int], typer.Option(help="Version of a SavedModel; the next free one if not said.")
-    ] = None,
+    version: Annotated[int | None, typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
     batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
     dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
     verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
@@ -329,7 +325,7 @@ def interpolate(
 def plot(
     name: Name,
     kind: Annotated[str, typer.Option(help="manifold, latents, traversals, kl, training, samples, ...")] = "samples",
-    output: Annotated[Optional[pathlib.Path], typer.Option("--output", "-o", help="The PNG to write.")] = None,
+    output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG to write.")] = None,
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""
     picture(name, kind, output or pathlib.Path(f"{pathlib.Path(name).name}_{kind}.png"))

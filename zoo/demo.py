@@ -23,7 +23,7 @@ def run(folder):
     """Train on digits, load a pretrained model, draw, export and verify, all into `folder`; may be run again."""
     import zoo
     from zoo import plots, training
-    from zoo.export import verify
+    from zoo.export import require_equal, verify_saved_model, verify_tflite
 
     folder.mkdir(parents=True, exist_ok=True)
     say = typer.echo
@@ -43,10 +43,10 @@ def run(folder):
     serving = folder / "serving" / SHOWN
     shutil.rmtree(serving, ignore_errors=True)
     path = zoo.export_saved_model(model, serving)
-    report(verify.verify_saved_model(model, path), path, say)
+    report(require_equal(verify_saved_model(model, path), path), path, say)
     tflite = folder / f"{SHOWN}.tflite"
     zoo.export_tflite(model, tflite, overwrite=True)
-    report(verify.verify_tflite(model, tflite), tflite, say)
+    report(require_equal(verify_tflite(model, tflite), tflite), tflite, say)
     say(f"Done. Everything is in {folder.resolve()}; start with {SHOWN}_samples.png.")
 
 

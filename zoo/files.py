@@ -13,7 +13,10 @@ from zoo.errors import InvalidInput, OutputExists
 
 @contextlib.contextmanager
 def atomic(path):
-    """A temporary path beside `path` (same suffix) that is renamed to it when the block ends well, else removed."""
+    """A temporary path beside `path` (same suffix) that is renamed to it when the block ends well, else removed.
+
+    It may become a file or a folder. Its name starts with a dot, which TF Serving does not take for a version.
+    """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{os.getpid()}.{path.name}"

@@ -110,7 +110,7 @@ def traversals(subject, count=10, steps=11, width=3.0):
 
 
 def latents(subject, count=2000):
-    """Where test images lie in the latent space, coloured by label; more than two units by their principal components."""
+    """Where test images lie in the latent space, by label; more than two units by their principal components."""
     from sklearn.decomposition import PCA
 
     try:
@@ -152,7 +152,7 @@ def training(home):
 def kl(home):
     """KL of every latent unit against the epoch, units sorted by their last value."""
     with open(log_file(home, "kl_per_unit.csv"), newline="") as file:
-        rows = [row for row in csv.reader(file)]
+        rows = list(csv.reader(file))
     names = list(dict.fromkeys(row[1] for row in rows))
     figure, axes = new_figure(7, 3.2 * len(names), rows=len(names))
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):

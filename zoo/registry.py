@@ -28,7 +28,7 @@ class Registry(dict):
         return add
 
     def create(self, spec, **context):
-        """Build what `spec` describes; `context` is what the caller knows (shapes), the spec only what the user chose."""
+        """Build what `spec` describes; `context` is what the caller knows (shapes), the spec what the user chose."""
         if isinstance(spec, dict) and "class_name" in spec:
             return revive(spec)
         if not isinstance(spec, (str, dict)):
@@ -105,7 +105,7 @@ BOUNDS = Registry("bound")
 
 
 def register(name, **defaults):
-    """Decorator: file a model class under `name`; `defaults` are the arguments in which the name differs from the class."""
+    """Decorator: file a model class under `name`; `defaults` are the arguments that set the name apart."""
 
     def add(cls):
         MODELS.register(name)((cls, defaults))

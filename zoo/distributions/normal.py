@@ -5,7 +5,7 @@ import tensorflow_probability as tfp
 
 
 class NormalTriL(tfp.distributions.MultivariateNormalTriL):
-    """tfd.MultivariateNormalTriL(loc, scale_tril), with its variances as sums over rows: no matrix diagonal is taken."""
+    """tfd.MultivariateNormalTriL(loc, scale_tril), its variances as sums over rows: no matrix diagonal is taken."""
 
     def __init__(self, loc, scale_tril, name="NormalTriL"):
         parameters = dict(locals())

@@ -1,13 +1,11 @@
 """A SavedModel as TF Serving wants it: directory/<version>/, every endpoint a signature, warm-up records inside."""
 
-import os
-import shutil
-import uuid
 from pathlib import Path
 
 from zoo.errors import InvalidInput, OutputExists, check_positive
 from zoo.export.archive import quiet, write_archive
 from zoo.export.warmup import write_warmup
+from zoo.files import atomic
 
 
 def export_saved_model(model, directory, version=None):
@@ -33,16 +31,10 @@ def export_saved_model(model, directory, version=None):
     check_positive(version=version)
     target = directory / str(version)
     refuse_existing(target)
-    directory.mkdir(parents=True, exist_ok=True)
-    partial = directory / f".partial-{uuid.uuid4().hex}"
-    try:
-        with quiet():
-            write_archive(model, model.endpoints, model.field_specs, partial)
-            write_warmup(model, partial, name=directory.resolve().name)
-        publish(partial, target)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with quiet(), atomic(target) as partial:
+        write_archive(model, model.endpoints, model.field_specs, partial)
+        write_warmup(model, partial, name=directory.resolve().name)
+        refuse_existing(target)
     return target
 
 
@@ -55,9 +47,3 @@ def existing_versions(directory):
 def refuse_existing(target):
     if int(target.name) in existing_versions(target.parent):
         raise OutputExists(f"{target} exists: give another version, or none for the next free one")
-
-
-def publish(partial, target):
-    """Rename; another export that was faster is not overwritten (a directory that is not empty refuses)."""
-    refuse_existing(target)
-    os.rename(partial, target)

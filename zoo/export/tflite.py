@@ -2,7 +2,6 @@
 
 import os
 import tempfile
-import uuid
 from pathlib import Path
 
 import tensorflow as tf
@@ -10,6 +9,7 @@ import tensorflow as tf
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
+from zoo.files import atomic
 
 ENDPOINTS = ("encode", "decode", "reconstruct")  # no seeds: a .tflite file draws nothing
 DTYPES = {"float32": None, "float16": tf.float16}
@@ -42,19 +42,16 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         raise OutputExists(f"{path} exists: give another path, or overwrite=True")
     with quiet():
         content = convert(model, chosen, batch_size, weights)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.parent / f".{path.name}.{uuid.uuid4().hex}"
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
     return path
 
 
 def choose_endpoints(model, names):
     """name -> (method, inputs) of the endpoints a .tflite file can have."""
     known = {name: model.endpoints[name] for name in ENDPOINTS if name in model.endpoints}
+    if not known:
+        raise InvalidInput(f"the model has none of the endpoints a .tflite file can have: {', '.join(ENDPOINTS)}")
     if names is None:
         return known
     names = [names] if isinstance(names, str) else list(names)

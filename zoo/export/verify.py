@@ -37,7 +37,8 @@ def verify_saved_model(model, path):
 
     Returns:
         {endpoint: {"max_abs_difference", "max_relative_difference" (to max(1, |value|)), "tolerance", "passed",
-        "cases", "warmup_records"}}; where it could not be run, "error" says why and "passed" is False.
+        "cases", "warmup_records"}}; where it could not be run, "error" says why, the differences are
+        infinite and "passed" is False.
     """
     return verify([saved_model_job(model, path)])[0]
 
@@ -58,6 +59,23 @@ def verify_tflite(model, path, gpu=None):
     if gpu and gpu_unavailable():
         return None
     return verify([tflite_job(model, path, gpu=gpu)])[0]
+
+
+def require_equal(report, path):
+    """The report, if every endpoint passed.
+
+    Raises:
+        ExportDiffers: names the endpoint and how far its numbers are off, or why it could not be run.
+    """
+    for endpoint, result in report.items():
+        if not result["passed"]:
+            why = result.get("error", f"differs from the model by {result['max_abs_difference']:.1e}")
+            raise ExportDiffers(f"{path}: {endpoint} {why} (tolerance {result['tolerance']:.0e}, relative)")
+    return report
+
+
+class ExportDiffers(RuntimeError):
+    """An export does not say what the model says."""
 
 
 def gpu_unavailable():
@@ -132,13 +150,16 @@ def verify(jobs):
         directory = Path(directory)
         write_jobs(jobs, directory)
         command = [sys.executable, "-P", str(Path(__file__).with_name("child.py")), str(directory)]
-        done = subprocess.run(
-            command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
+            )
+            reason = f"the process ended with {done.returncode}: {last_line(done.stderr)}"
+        except subprocess.TimeoutExpired:
+            reason = f"the process took more than {TIMEOUT} s"
         results = directory / "results.json"
         entries = json.loads(results.read_text()) if results.exists() else []
-        lost = {"error": f"the process ended with {done.returncode}: {last_line(done.stderr)}"}
-        entries += [lost] * (len(jobs) - len(entries))
+        entries += [{"error": reason}] * (len(jobs) - len(entries))
         return [summarise(job, entry, directory, i) for i, (job, entry) in enumerate(zip(jobs, entries, strict=True))]
 
 
@@ -172,7 +193,8 @@ def summarise(job, entry, directory, index):
     summary = {}
     for j, case in enumerate(job["cases"]):
         if "error" in entry:
-            summary[case["endpoint"]] = {**entry, "tolerance": job["tolerance"], "passed": False}
+            unknown = {"max_abs_difference": np.inf, "max_relative_difference": np.inf}
+            summary[case["endpoint"]] = {**entry, **unknown, "tolerance": job["tolerance"], "passed": False}
             continue
         file = directory / f"{index}-{j}.out.npz"
         if not file.exists():
@@ -197,7 +219,7 @@ def summarise(job, entry, directory, index):
 
 
 def differences(expected, outputs):
-    """(largest |a - b|, largest |a - b| / max(1, |b|)); infinite where a name or shape differs or a value is not finite."""
+    """(largest |a - b|, largest |a - b| / max(1, |b|)); infinite where a name or shape differs, or for NaN."""
     if set(expected) != set(outputs) or any(expected[name].shape != outputs[name].shape for name in expected):
         return np.inf, np.inf
     absolute = relative = 0.0

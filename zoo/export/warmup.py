@@ -65,7 +65,7 @@ def read_warmup(directory):
     """[(signature, {input: array})] of the records in a SavedModel `directory`; none where it has no such file."""
     path = directory / FILE
     records = []
-    for record in tf.data.TFRecordDataset(str(path)) if path.exists() else ():
+    for record in tf.data.TFRecordDataset(str(path), buffer_size=2**20) if path.exists() else ():
         request = prediction_log().FromString(record.numpy()).predict_log.request
         tensors = {entry.key: tensor_pb2.TensorProto.FromString(entry.value) for entry in request.inputs}
         arrays = {key: tf.make_ndarray(tensor) for key, tensor in tensors.items()}

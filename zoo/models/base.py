@@ -164,7 +164,7 @@ class LatentVariableModel(keras.Model):
         return {**self.data_spec, **self.latent_spec, "seed": FieldSpec((), "int64")}
 
     def inputs(self, **fields):
-        """Eager fields, checked against `data_spec` and converted to tensors of its dtype; symbolic ones as they are."""
+        """Fields as tensors of their declared dtypes; eager ones are checked against `field_specs` first."""
         given = {name: value for name, value in fields.items() if value is not None}
         spec = {name: self.field_specs[name] for name in given}
         if tf.executing_eagerly():
@@ -173,7 +173,7 @@ class LatentVariableModel(keras.Model):
 
     @staticmethod
     def to_range(value, spec):
-        """uint8 pixels divided by 255; labels as probabilities, one axis more, as they are; the rest cast to the dtype."""
+        """uint8 pixels divided by 255; labels as probabilities [B, C] as they are; the rest cast to the dtype."""
         if value.dtype == tf.uint8 and spec.dtype == "float32":
             return tf.cast(value, tf.float32) / 255.0
         if value.dtype.is_floating and tf.as_dtype(spec.dtype).is_integer and value.shape.rank == len(spec.shape) + 2:

@@ -24,7 +24,7 @@ class ConditionalVAE(VAE):
 
     Args:
         num_classes: number of labels.
-        **kwargs: as `VAE`. An encoder of your own takes data_shape with one more channel, a decoder [N, D + num_classes].
+        **kwargs: as `VAE`. An encoder of your own takes one more channel than data_shape, a decoder D + num_classes.
     """
 
     def __init__(self, num_classes=10, **kwargs):
