@@ -33,7 +33,7 @@ class Recipe:
         clipnorm: None, or the largest norm of the whole gradient.
         patience: None, or after how many epochs without a better validation loss training stops.
         jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
-        steps_per_execution: updates per call into TensorFlow; callbacks see only every so-manieth.
+        steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
         seed: of weights, data order and draws.
         deterministic: bit-for-bit reproducible operators.
     """
