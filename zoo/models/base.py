@@ -173,11 +173,12 @@ class LatentVariableModel(keras.Model):
         spec = {name: self.field_specs[name] for name in given}
         if tf.executing_eagerly():
             check_batch(given, spec)
-        return {name: self.to_range(tf.convert_to_tensor(value), spec[name]) for name, value in given.items()}
+        return {name: self.to_range(value, spec[name]) for name, value in given.items()}
 
     @staticmethod
     def to_range(value, spec):
         """uint8 pixels divided by 255; labels as probabilities [B, C] as they are; the rest cast to the dtype."""
+        value = tf.convert_to_tensor(value)
         if value.dtype == tf.uint8 and spec.dtype == "float32":
             return tf.cast(value, tf.float32) / 255.0
         if value.dtype.is_floating and tf.as_dtype(spec.dtype).is_integer and value.shape.rank == len(spec.shape) + 2:
