@@ -13,11 +13,12 @@ from zoo.errors import InvalidInput
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+USAGE_ERROR = typer.BadParameter.__base__  # click's, or that of the copy which newer typers bring
+INTERRUPTED = 130  # as a shell says it
 Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
@@ -50,21 +51,36 @@ def overrides(settings):
         *parents, last = key.split(".")
         place = result
         for parent in parents:
-            place = place.setdefault(parent, {})
+            old = place.setdefault(parent, {})
+            place[parent] = {"name": old} if isinstance(old, str) else old
+            place = place[parent]
+            if not isinstance(place, dict):
+                raise InvalidInput(f"{setting!r} sets a part of {parent}, which is {place!r}")
         place[last] = value
     return result
 
 
-def merge(base, changes):
-    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed."""
+def merge(base, changes, defaults=None):
+    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed.
+
+    `defaults` are what `base` leaves unsaid, for changes to it.
+    """
     merged = dict(base)
     for key, value in changes.items():
-        old = merged.get(key)
+        old = merged.get(key, (defaults or {}).get(key))
         if isinstance(value, dict) and "name" not in value and isinstance(old, (dict, str)):
             old = {"name": old} if isinstance(old, str) else old
             value = merge(old, value)
         merged[key] = value
     return merged
+
+
+def defaults_of(model):
+    """Argument -> default of a model kind."""
+    from zoo.registry import model_class
+
+    cls, defaults = model_class(model)
+    return {**cls.argument_defaults(), **defaults}
 
 
 @contextlib.contextmanager
@@ -74,7 +90,8 @@ def progress(label):
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
@@ -129,9 +146,9 @@ def info(
         raise InvalidInput(
             f"nothing is called {name!r}; {nearest(name, [*list_pretrained(), *list_models(), *list_datasets()])}"
         )
-    cls, defaults = MODELS[name]
     if json:
-        return show({"arguments": cls.argument_names(), "defaults": defaults}, json)
+        return show({"model": name, "arguments": defaults_of(name)}, json)
+    cls, _ = MODELS[name]
     import inspect
 
     typer.echo(f"{inspect.getdoc(inspect.getmodule(cls))}\n\n{inspect.getdoc(cls)}")
@@ -179,6 +196,10 @@ def train(
     from zoo.presets import read_preset
 
     chosen = None
+    if resume and (given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit) if x]):
+        raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
+    if start and set_:
+        raise InvalidInput("--from keeps the model as it is, so --set cannot be given with it")
     if not resume:
         if sum(x is not None for x in (model, preset, start)) != 1:
             raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
@@ -191,17 +212,24 @@ def train(
             chosen = {key: card[key] for key in ("model", "config", "data") if key in card}
         else:
             data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
-            chosen = {"model": model, "config": training.suggest_config(model, data["name"]), "data": data}
-        chosen = merge(chosen, {"config": overrides(set_), "recipe": overrides(recipe)})
+            likelihood = overrides(set_).get("likelihood")
+            chosen = {"model": model, "config": training.suggest_config(model, data["name"], likelihood), "data": data}
+        chosen["recipe"] = merge(chosen.get("recipe", {}), overrides(recipe))
+        if changes := overrides(set_):
+            chosen["config"] = merge(chosen.get("config", {}), changes, defaults_of(chosen["model"]))
         for key, value in (("epochs", epochs), ("seed", seed), ("deterministic", deterministic or None)):
             if value is not None:
                 chosen["recipe"] = {**chosen.get("recipe", {}), key: value}
         for key, value in (("name", dataset), ("limit", limit)):
             if value is not None:
                 chosen["data"] = {**chosen.get("data", {}), key: value}
-    trained, _ = training.train(
-        output, chosen, start=start, resume=resume, overwrite=overwrite, tensorboard=tensorboard
-    )
+    try:
+        trained, _ = training.train(
+            output, chosen, start=start, resume=resume, overwrite=overwrite, tensorboard=tensorboard
+        )
+    except KeyboardInterrupt:
+        typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     typer.echo(f"{trained.registry_name} is trained; zoo.load({str(output)!r}) and `zoo evaluate {output}` take it")
 
 
@@ -265,6 +293,7 @@ def export(
     version: Annotated[int | None, typer.Option(help="Version of a SavedModel; the next free one if not said.")] = None,
     batch_size: Annotated[int, typer.Option(help="Fixed batch of a TFLite file.")] = 1,
     dtype: Annotated[str, typer.Option(help="Weights of a TFLite file: float32 or float16.")] = "float32",
+    endpoint: Annotated[list[str] | None, typer.Option(help="Only this endpoint of a TFLite file.")] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Run the export and compare its numbers.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a TFLite file.")] = False,
 ):
@@ -274,6 +303,8 @@ def export(
     from zoo.export import verify as check
 
     choose("format", format, {"saved_model": 0, "tflite": 0})
+    if endpoint and format != "tflite":
+        raise InvalidInput("--endpoint is for TFLite files: a SavedModel has every endpoint")
     model = zoo.load(name)
     base = output / pathlib.Path(name).resolve().name
     if format == "saved_model":
@@ -281,11 +312,23 @@ def export(
         report = check.verify_saved_model(model, path) if verify else {}
     else:
         path = base.with_name(base.name + ".tflite")
-        zoo.export_tflite(model, path, batch_size=batch_size, dtype=dtype, overwrite=overwrite)
+        settings = {"batch_size": batch_size, "dtype": dtype, "endpoints": endpoint or None, "overwrite": overwrite}
+        zoo.export_tflite(model, path, **settings)
         report = check.verify_tflite(model, path) if verify else {}
     typer.echo(f"wrote {path}")
-    for endpoint, result in report.items():
-        typer.echo(f"{endpoint}: largest difference {result['max_abs_difference']:.1e}")
+    for name, result in report.items():
+        typer.echo(f"{name}: {verdict(result)}")
+    if not all(result["passed"] for result in report.values()):
+        typer.echo(f"zoo: {path} does not say what the model says", err=True)
+        raise typer.Exit(1)
+
+
+def verdict(result):
+    """One endpoint's verification in words."""
+    if "error" in result:
+        return f"could not be run: {result['error']}"
+    failed = "" if result["passed"] else f", more than the {result['tolerance']:.0e} allowed"
+    return f"largest difference {result['max_abs_difference']:.1e}{failed}"
 
 
 @app.command()
@@ -294,7 +337,7 @@ def sample(
     output: Picture = pathlib.Path("samples.png"),
     count: Annotated[int, typer.Option(help="How many.")] = 64,
     seed: Seed = 0,
-    mean: Annotated[bool, typer.Option("--mean", help="Show the mean of p(x | z), not a draw.")] = True,
+    mean: Annotated[bool, typer.Option("--mean/--draws", help="Show the means of p(x | z), or draws from it.")] = True,
 ):
     """Draw images. Example: zoo sample vae_mnist --count 64 --output samples.png"""
     picture(name, "samples", output, count=count, seed=seed, mean=mean)
@@ -351,14 +394,23 @@ def demo(
     run(output)
 
 
-def main():
+def main(arguments=None):
     """The `zoo` command: bad input is one line and exit code 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        app()
-    except InvalidInput as error:
-        typer.echo(f"zoo: {error}", err=True)
-        sys.exit(2)
+        sys.exit(app(arguments or ["--help"], prog_name="zoo", standalone_mode=False))
+    except USAGE_ERROR as error:
+        fail(error.format_message(), 2)
+    except (InvalidInput, OSError) as error:
+        fail(error, 2)
     except FloatingPointError as error:
-        typer.echo(f"zoo: {error}", err=True)
-        sys.exit(1)
+        fail(error, 1)
+    except KeyboardInterrupt:
+        fail("interrupted", INTERRUPTED)
+
+
+def fail(message, code):
+    """One line on the error stream, and the exit code."""
+    typer.echo(f"zoo: {' '.join(str(message).split())}", err=True)
+    sys.exit(code)

@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import typer
 
+from zoo.errors import InvalidInput
+
 TRAINED_ON_DIGITS = {
     "model": "vae",
     "config": {
@@ -51,6 +53,9 @@ def run(folder):
 
 
 def report(differences, path, say):
-    """Say where an export is and how far its numbers are from the model's."""
+    """Say where an export is and how far its numbers are from the model's, or stop where they are too far."""
+    wrong = [endpoint for endpoint, result in differences.items() if not result["passed"]]
+    if wrong:
+        raise InvalidInput(f"{path}: {', '.join(wrong)} of the export cannot be run or differ from Keras")
     worst = np.max([result["max_abs_difference"] for result in differences.values()])
     say(f"   {path}: {', '.join(differences)} agree with Keras to {worst:.0e}.")

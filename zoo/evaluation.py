@@ -48,6 +48,8 @@ def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progres
     """
     if model.binarize != other.binarize and (model.binarize is None or other.binarize is None):
         raise InvalidInput(f"one model binarises ({model.binarize!r}), the other does not: they score different data")
+    if not (model.has_bound and other.has_bound):
+        raise InvalidInput("only models with a likelihood of x can be compared; an autoencoder has none")
     pair = [per_example(m, dataset, num_samples, limit, seed, progress)["nll"] for m in (model, other)]
     extra = {"num_samples": num_samples}
     return {

@@ -138,7 +138,7 @@ def training(home):
     figure, axes = new_figure(3.2 * len(columns), 3, columns=len(columns))
     for axis, column in zip(np.atleast_1d(axes), columns, strict=True):
         for name, label in ((column, "training"), (f"val_{column}", "validation")):
-            if name in rows[0]:
+            if rows[0].get(name, "NA") != "NA":  # what Keras writes for a run without validation
                 axis.plot(epochs, [float(row[name]) for row in rows], label=label)
         axis.set(xlabel="epoch", title=column if column == "active_units" else f"{column} (nats)")
         axis.legend()

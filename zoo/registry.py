@@ -146,7 +146,10 @@ def create(name, **config):
     """
     cls, defaults = model_class(name)
     check_arguments(f"model {name!r}", config, cls.argument_names())
-    model = cls(**{**defaults, **config})
+    try:
+        model = cls(**{**defaults, **config})
+    except TypeError as error:
+        raise InvalidInput(f"model {name!r} cannot be made of these arguments: {error}") from error
     model.registry_name = name
     model.build()
     return model

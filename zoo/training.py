@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from zoo import pretrained
 from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
+from zoo.checkpoint import FILE as CHECKPOINT
 from zoo.checkpoint import Checkpoint
 from zoo.data import check_dataset, describe_dataset, list_datasets, load_arrays, load_dataset
 from zoo.errors import InvalidInput, check_positive, choose
@@ -33,7 +34,7 @@ class Recipe:
         clipnorm: None, or the largest norm of the whole gradient.
         patience: None, or after how many epochs without a better validation loss training stops.
         jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
-        steps_per_execution: updates per call into TensorFlow; callbacks see only every so-manieth.
+        steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
         seed: of weights, data order and draws.
         deterministic: bit-for-bit reproducible operators.
     """
@@ -53,6 +54,8 @@ class Recipe:
     deterministic: bool = False
 
     def __post_init__(self):
+        for field in dataclasses.fields(self):
+            check_type(field.name, getattr(self, field.name), field.type)
         check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
         if not self.learning_rate > 0:
             raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
@@ -94,6 +97,14 @@ class Recipe:
         return callbacks
 
 
+def check_type(name, value, kind):
+    """Raise `InvalidInput` unless a recipe's value is of its kind; whole numbers serve as floats, booleans do not."""
+    accepted = kind | int if isinstance(1.0, kind) else kind
+    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+        expected = getattr(kind, "__name__", str(kind))
+        raise InvalidInput(f"{name} of a recipe is {expected}, got {value!r}")
+
+
 def train(directory, preset=None, *, start=None, resume=False, overwrite=False, tensorboard=False, verbose="auto"):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
@@ -120,18 +131,26 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
     if resume:
         preset = read_json(directory / RUN)
         start = preset.get("start")
+    for part in ("model", "data") if not start else ("data",):
+        if part not in preset:
+            raise InvalidInput(f"the preset lacks {part!r}; it takes model, config, data, recipe and reference")
     recipe = Recipe.of(preset.get("recipe", {}))
+    kl_callbacks = recipe.kl_callbacks()
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
-    model = pretrained.load(start) if start else create(preset["model"], **{"seed": recipe.seed, **preset["config"]})
+    model = (
+        pretrained.load(start)
+        if start
+        else create(preset["model"], **{"seed": recipe.seed, **preset.get("config", {})})
+    )
     train_data, validation_data, steps = datasets(model, preset["data"], recipe, first_epoch=0)
     if not resume:
         output_folder(directory, overwrite)
         write_json(directory / RUN, {**preset, "start": str(start) if start else None})
     if start:
         model.steps.assign(0)  # schedules and averages begin anew
-    else:
+    elif not (directory / CHECKPOINT).exists():
         model.adapt(load_dataset(**data_arguments(model, preset["data"], recipe), shuffle=False))
     model.compile(
         recipe.optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
@@ -148,7 +167,7 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
         for name in (LOG, KL_LOG):
             forget_after(directory / name, epoch)
     callbacks = [
-        *recipe.kl_callbacks(),
+        *kl_callbacks,
         *stateful.values(),
         KLPerUnitLogger(directory / KL_LOG),
         keras.callbacks.CSVLogger(str(directory / LOG), append=resume),
@@ -175,10 +194,17 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
     return model, history
 
 
-def suggest_config(name, source):
-    """What a data set alone decides of a model's arguments: the shape, the classes, and binarising grey images."""
+def suggest_config(name, source, likelihood=None):
+    """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
+
+    Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
+    """
     arrays = load_arrays(source, "train", limit=1)
-    config = {"data_shape": list(arrays["x"].shape[1:]), "binarize": "dynamic"}
+    config = {"data_shape": list(arrays["x"].shape[1:])}
+    if likelihood is None and arrays["x"].shape[-1] != 1:
+        config["likelihood"] = "discretized_logistic"
+    elif likelihood in (None, "bernoulli"):
+        config["binarize"] = "dynamic"
     if "num_classes" in model_class(name)[0].argument_names():
         config["num_classes"] = int(load_arrays(source, "train", labels=True)["y"].max()) + 1
     return config

@@ -49,10 +49,9 @@ def _check_network(builder):
     """Raise at once where the site cannot be reached: TFDS itself tries for minutes."""
     addresses = [*getattr(builder, "ADDRESSES", ()), *(builder.url_infos or ())]
     if addresses:
-        try:
+        # An HTTP error is an answer too: whether they have the file is for TFDS to find out.
+        with contextlib.suppress(urllib.error.HTTPError):
             urllib.request.urlopen(urllib.request.Request(addresses[0], method="HEAD"), timeout=20).close()
-        except urllib.error.HTTPError:
-            pass  # somebody answered; whether they have the file is for TFDS to find out
 
 
 def read_split(name, expression, data_dir=None):

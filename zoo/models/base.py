@@ -114,15 +114,19 @@ class LatentVariableModel(keras.Model):
     # Written once.
 
     @classmethod
+    def argument_defaults(cls):
+        """Name -> default of the constructor's arguments, base classes included."""
+        defaults = {}
+        for base in cls.__mro__[: cls.__mro__.index(keras.Model)]:
+            for parameter in inspect.signature(base.__init__).parameters.values():
+                if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+                    defaults.setdefault(parameter.name, parameter.default)
+        return {name: default for name, default in defaults.items() if name != "self"}
+
+    @classmethod
     def argument_names(cls):
         """The constructor's argument names, base classes included."""
-        names = []
-        for base in cls.__mro__:
-            if base is keras.Model:
-                break
-            parameters = inspect.signature(base.__init__).parameters.values()
-            names += [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-        return [name for name in dict.fromkeys(names) if name != "self"]
+        return list(cls.argument_defaults())
 
     def get_config(self):
         def plain(value):

@@ -1,0 +1,298 @@
+"""Seconds for one epoch of a 784-200-200-50 VAE: this zoo, a plain PyTorch loop, and pythae's trainer.
+
+    python benchmarks/train_speed.py --json benchmarks/results/train_speed.json
+
+Bernoulli likelihood, 50 latent units, ReLU, Adam 1e-3, single precision. The three train on the same 60,000 MNIST
+images (on random ones where MNIST is not prepared), as grey values, because pythae has no binarisation of its own;
+`--binarize` draws the pixels afresh in each step instead and leaves pythae out. Each side lives in a process of its
+own, so that no library disturbs another's threads; epochs are run one at a time, in turn (A B C A B C ...). The first
+epoch of each, with imports, building and compiling, is reported apart. PyTorch and pythae are skipped where they are
+not installed (`pip install vae-zoo[benchmark]`). Import times of the zoo and its command are measured too.
+"""
+
+import argparse
+import importlib.metadata
+import importlib.util
+import multiprocessing
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+PIXELS, HIDDEN, LATENT, RATE = 784, 200, 50, 1e-3
+AIMS = {("pytorch", 100): 1.1, ("pytorch", 500): 1.1, ("pythae", 100): 0.6, ("pythae", 500): 0.8}
+IMPORTS = {
+    "import tensorflow, tensorflow_probability": ("import tensorflow, tensorflow_probability", None),
+    "import zoo": ("import zoo", 0.5),
+    "import zoo; zoo.create": ("import zoo; zoo.create", None),
+    "import zoo; zoo.create('vae')": ("import zoo; zoo.create('vae')", None),
+    "zoo --help": ("import sys; sys.argv[1:] = ['--help']; from zoo.cli import main; main()", 0.5),
+    "zoo list --pretrained": (
+        "import sys; sys.argv[1:] = ['list', '--pretrained']; from zoo.cli import main; main()",
+        0.5,
+    ),
+}
+
+
+def mnist(examples):
+    """(uint8 [N, 28, 28, 1], what they are): MNIST's training images, or random ones."""
+    import zoo.data
+
+    if zoo.data.describe_dataset("mnist")["available"]:
+        return zoo.data.load_arrays("mnist", "train+validation", limit=examples)["x"], "MNIST"
+    return np.random.default_rng(0).integers(0, 256, (examples, 28, 28, 1), "uint8"), "random images (no MNIST here)"
+
+
+# The sides: (images, batch size, binarise) -> (a function that trains one epoch and returns its loss, parameters).
+
+
+def ours(images, batch_size, binarize):
+    """Keras' fit on a model of the zoo."""
+    import zoo
+
+    encoder = {"name": "mlp", "hidden_units": [HIDDEN, HIDDEN], "activation": "relu"}
+    model = zoo.create("vae", latent_dim=LATENT, encoder=encoder, binarize="dynamic" if binarize else None)
+    model.compile("adam", jit_compile=True, steps_per_execution=min(20, len(images) // batch_size))
+    model.optimizer.learning_rate = RATE
+    data = zoo.load_dataset(images, batch_size=batch_size, drop_remainder=True)
+
+    def epoch():
+        return model.fit(data, verbose=0).history["loss"][0]
+
+    return epoch, sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+def torch_stack(*sizes):
+    """Dense layers with ReLU between and after them."""
+    from torch import nn
+
+    layers = [part for pair in zip(sizes, sizes[1:], strict=False) for part in (nn.Linear(*pair), nn.ReLU())]
+    return nn.Sequential(*layers)
+
+
+def pytorch(images, batch_size, binarize):
+    """The loop one writes by hand: float images in memory, gathered a batch at a time."""
+    import torch
+    from torch import nn
+
+    x = torch.tensor(images).reshape(-1, PIXELS).float() / 255
+    encoder = nn.Sequential(torch_stack(PIXELS, HIDDEN, HIDDEN), nn.Linear(HIDDEN, 2 * LATENT))
+    decoder = nn.Sequential(torch_stack(LATENT, HIDDEN, HIDDEN), nn.Linear(HIDDEN, PIXELS))
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    optimizer = torch.optim.Adam(parameters, RATE)
+
+    def epoch():
+        total, order = 0.0, torch.randperm(len(x))
+        batches = order.split(batch_size)[: len(x) // batch_size]
+        for rows in batches:
+            batch = torch.bernoulli(x[rows]) if binarize else x[rows]
+            loc, log_var = encoder(batch).chunk(2, -1)
+            z = loc + torch.randn_like(loc) * torch.exp(0.5 * log_var)
+            error = nn.functional.binary_cross_entropy_with_logits(decoder(z), batch, reduction="none").sum(-1)
+            kl = 0.5 * (loc.square() + log_var.exp() - 1 - log_var).sum(-1)
+            loss = (error + kl).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return total / len(batches)
+
+    return epoch, sum(p.numel() for p in parameters)
+
+
+def pythae(images, batch_size, binarize):
+    """pythae's VAE, data loader and trainer; its own epoch, without progress bar and checkpoints."""
+    import torch
+    from pythae.data.datasets import BaseDataset
+    from pythae.models import VAE, VAEConfig
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from torch import nn
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.hidden = torch_stack(PIXELS, HIDDEN, HIDDEN)
+            self.loc, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+
+        def forward(self, x):
+            hidden = self.hidden(x)
+            return ModelOutput(embedding=self.loc(hidden), log_covariance=self.log_var(hidden))
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(torch_stack(LATENT, HIDDEN, HIDDEN), nn.Linear(HIDDEN, PIXELS), nn.Sigmoid())
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.layers(z))
+
+    x = torch.tensor(images).reshape(-1, PIXELS).float() / 255
+    config = VAEConfig(input_dim=(PIXELS,), latent_dim=LATENT, reconstruction_loss="bce")
+    settings = BaseTrainerConfig(
+        output_dir=tempfile.mkdtemp(),
+        learning_rate=RATE,
+        per_device_train_batch_size=batch_size,
+        optimizer_cls="Adam",
+        no_cuda=True,
+    )
+    model = VAE(config, Encoder(), Decoder())
+    trainer = BaseTrainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings)
+    trainer.prepare_training()
+    trainer.callback_handler.callbacks.clear()
+    return lambda: trainer.train_step(1), sum(p.numel() for p in model.parameters())
+
+
+SIDES = {"ours": (ours, "tensorflow"), "pytorch": (pytorch, "torch"), "pythae": (pythae, "pythae")}
+
+
+def worker(name, connection, *arguments):
+    """A side's process: makes it, runs a first epoch, then one more each time it is asked."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    start = time.perf_counter()
+    try:
+        epoch, parameters = SIDES[name][0](*arguments)
+        built = time.perf_counter()
+        epoch()
+        connection.send({"build": built - start, "first": time.perf_counter() - built, "parameters": parameters})
+    except Exception as error:
+        connection.send({"error": f"{type(error).__name__}: {error}"})
+        return
+    while connection.recv():
+        start, cpu = time.perf_counter(), time.process_time()
+        loss = epoch()
+        connection.send((time.perf_counter() - start, time.process_time() - cpu, loss))
+
+
+def race(names, images, batch_size, binarize, repeats):
+    """Name -> its epochs, taken in turn."""
+    context, workers, results = multiprocessing.get_context("spawn"), {}, {}
+    for name in names:
+        here, there = context.Pipe()
+        process = context.Process(target=worker, args=(name, there, images, batch_size, binarize), daemon=True)
+        process.start()
+        there.close()
+        results[name] = here.recv() | {
+            "seconds": [],
+            "cpu_seconds": [],
+        }  # one after the other: a start does not slow another's
+        if "error" in results[name]:
+            raise SystemExit(f"{name}: {results[name]['error']}")
+        workers[name] = (process, here)
+    for _ in range(repeats):
+        for name, (_, connection) in workers.items():
+            connection.send(True)
+            seconds, cpu, results[name]["loss"] = connection.recv()
+            results[name]["seconds"].append(seconds)
+            results[name]["cpu_seconds"].append(cpu)
+    for process, connection in workers.values():
+        connection.send(False)
+        process.join()
+    for result in results.values():
+        seconds = result["seconds"]
+        result |= {"median": statistics.median(seconds), "spread": [min(seconds), max(seconds)]}
+    if len({result["parameters"] for result in results.values()}) > 1:
+        raise SystemExit("the sides do not have the same number of parameters")
+    return results
+
+
+def ratios(results, batch_size):
+    """Our median over the others', with the aim."""
+    found = {}
+    for name in results:
+        if name != "ours":
+            ratio, aim = results["ours"]["median"] / results[name]["median"], AIMS.get((name, batch_size))
+            found[f"ours/{name}"] = {"ratio": ratio, "aim": aim, "met": None if aim is None else ratio <= aim}
+    return found
+
+
+def import_times(repeats):
+    """What `IMPORTS` cost in fresh processes: medians of seconds on the clock and of CPU seconds."""
+    found = {name: {"wall": [], "cpu": []} for name in IMPORTS}
+    for _ in range(repeats):
+        for name, (code, _) in IMPORTS.items():
+            before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found[name]["wall"].append(time.perf_counter() - start)
+            found[name]["cpu"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for name, (_, aim) in IMPORTS.items():
+        medians = {clock: statistics.median(times) for clock, times in found[name].items()}
+        found[name] = {**medians, "aim": aim, "met": None if aim is None else medians["wall"] < aim}
+    return found
+
+
+def verdict(entry):
+    """The aim in words."""
+    if entry["aim"] is None:
+        return ""
+    return f"aim {entry['aim']}: {'met' if entry['met'] else 'NOT met'}"
+
+
+def versions():
+    """Versions of the packages that are there."""
+    packages = ("tensorflow", "keras", "tensorflow-probability", "torch", "pythae", "numpy")
+    present = [p for p in packages if importlib.util.find_spec(p.replace("-", "_"))]
+    return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in present}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--batch-sizes", type=int, nargs="+", default=[100, 500])
+    parser.add_argument("--repeats", type=int, default=7, help="epochs of each side that are timed")
+    parser.add_argument("--examples", type=int, default=60_000, help="training images")
+    parser.add_argument("--binarize", action="store_true", help="dynamic binarisation; leaves pythae out")
+    parser.add_argument("--json", help="write the results to this file")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    images, data = mnist(options.examples)
+    names = []
+    for name, (_, package) in SIDES.items():
+        if not importlib.util.find_spec(package):
+            print(f"{name} is skipped: {package} is not installed")
+        elif name == "pythae" and options.binarize:
+            print("pythae is skipped: it does not binarise")
+        else:
+            names.append(name)
+    report = {
+        "data": f"{len(images)} images, {data}, {'dynamically binarised' if options.binarize else 'grey values'}",
+        "machine": {"system": platform.platform(), "cores": os.cpu_count(), "load_before": os.getloadavg()},
+        "versions": versions(),
+        "training": {},
+    }
+    print(f"{report['data']}; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; {options.repeats} epochs of each")
+    columns = f"{'median s':>9} {'min':>7} {'max':>7} {'CPU s':>7} {'build s':>8} {'1st epoch':>9} {'loss':>7}"
+    print(f"{'batch':>5} {'side':10} {columns}")
+    for size in options.batch_sizes:
+        results = race(names, images, size, options.binarize, options.repeats)
+        for name, r in results.items():
+            low, high = r["spread"]
+            print(
+                f"{size:5} {name:10} {r['median']:9.2f} {low:7.2f} {high:7.2f}"
+                f" {statistics.median(r['cpu_seconds']):7.2f} {r['build']:8.1f} {r['first']:9.2f} {r['loss']:7.1f}",
+                flush=True,
+            )
+        report["training"][size] = {"sides": results, "ratios": ratios(results, size)}
+        for name, entry in report["training"][size]["ratios"].items():
+            print(f"{size:5} {name:20} {entry['ratio']:.2f}  {verdict(entry)}", flush=True)
+    report["imports"] = import_times(min(options.repeats, 5))
+    for name, entry in report["imports"].items():
+        print(f"{name:45} {entry['wall']:.2f} s ({entry['cpu']:.2f} s CPU)  {verdict(entry)}")
+    report["machine"]["load_after"] = os.getloadavg()
+    if options.json:
+        from zoo.files import write_json
+
+        write_json(options.json, report)
+        print(f"wrote {options.json}")
+
+
+if __name__ == "__main__":
+    main()

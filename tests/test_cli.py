@@ -1,0 +1,239 @@
+"""The command line: every command on a small run, and every mistake as one line."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+import typer
+from PIL import Image
+
+from zoo import cli, plots
+from zoo.presets import list_presets
+
+COMMANDS = typer.main.get_command(cli.app).commands
+MODEL = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[32]"]
+
+
+@pytest.fixture
+def zoo(capsys):
+    """A function that runs the command: (exit code, standard output, lines of standard error)."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A VAE with two latent units, trained for two epochs on the embedded digits."""
+    folder = tmp_path_factory.mktemp("cli") / "digits_2d"
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["train", "vae", "--dataset", "digits", "--epochs", "2", "--output", str(folder), *MODEL])
+    assert not exit_.value.code
+    return folder
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(zoo, command):
+    code, out, _ = zoo(command, "--help")
+    assert code == 0
+    assert f"Example: zoo {command}" in " ".join(out.split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], [], ["list", "--pretrained"], ["list", "--presets"], ["datasets"]])
+def test_light_commands_need_no_tensorflow_and_half_a_second(arguments):
+    program = (
+        "import sys, time, zoo.cli\n"
+        f"try: zoo.cli.main({arguments})\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability', 'matplotlib'} & set(sys.modules)\n"
+        "sys.exit(f'{time.process_time()} s') if time.process_time() > 0.5 else None\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+MISTAKES = {
+    "command": (["trian"], "train"),
+    "option": (["sample", "x", "--cuont", "3"], "cuont"),
+    "number": (["sample", "x", "--count", "many"], "--count"),
+    "missing": (["info"], "name"),
+    "name to look at": (["info", "conv_vea"], ""),
+    "pretrained": (["sample", "no_such_model"], "no_such_model"),
+    "model": (["train", "bata_vae"], "beta_vae"),
+    "preset": (["train", "--preset", "vae_mnits"], "vae_mnist"),
+    "data set": (["train", "vae", "--dataset", "digts"], "digits"),
+    "preparing": (["datasets", "--prepare", "mnits"], "mnist"),
+    "nothing to train": (["train"], "--preset"),
+    "two things to train": (["train", "vae", "--preset", "vae_mnist"], "one of them"),
+    "nothing to resume": (["train", "--resume", "--output", "no_such_run"], "run.json"),
+    "resume with settings": (["train", "vae", "--resume"], "--resume"),
+    "from with settings": (["train", "--from", "x", "--set", "beta=2"], "--from"),
+    "argument": (["train", "vae", "--set", "latnet_dim=3"], "latent_dim"),
+    "no value": (["train", "vae", "--set", "latent_dim"], "key=value"),
+    "size": (["train", "vae", "--set", "latent_dim=-1"], "latent_dim"),
+    "kind of value": (["train", "vae", "--set", "beta=high"], "vae"),
+    "part": (["train", "vae", "--set", "encoder=mpl"], "mlp"),
+    "part's argument": (["train", "vae", "--set", "encoder.hiden_units=[3]"], "hidden_units"),
+    "part of a number": (["train", "vae", "--set", "latent_dim=3", "--set", "latent_dim.x=3"], "latent_dim"),
+    "recipe": (["train", "vae", "--recipe", "lerning_rate=0.1"], "learning_rate"),
+    "recipe's value": (["train", "vae", "--recipe", "learning_rate=fast"], "learning_rate"),
+    "KL schedule": (["train", "vae", "--recipe", "kl.name=liner"], "linear"),
+    "KL schedule's argument": (["train", "vae", "--recipe", "kl.name=linear", "--recipe", "kl.stops=3"], "steps"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_line(zoo, mistake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments, offered = MISTAKES[mistake]
+    code, _, lines = zoo(*arguments)
+    assert code == 2
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("zoo: ")
+    assert offered in lines[0]
+    assert not list(tmp_path.rglob("*.*")), "a command that failed left files"
+
+
+def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
+    for arguments, offered in (
+        (["plot", run_folder, "--kind", "manifld"], "manifold"),
+        (["sample", run_folder, "--output", "picture.jpg"], ".png"),
+        (["sample", run_folder, "--count", "0"], "count"),
+        (["interpolate", run_folder, "--steps", "0"], "steps"),
+        (["evaluate", run_folder, "--split", "tset"], "test"),
+        (["evaluate", run_folder, "--num-samples", "0"], "num_samples"),
+        (["evaluate", run_folder, "--limit", "0"], "limit"),
+        (["evaluate", run_folder, "--versus", "no_such_model"], "no_such_model"),
+        (["export", run_folder, "--format", "tflight"], "tflite"),
+        (["export", run_folder, "--format", "tflite", "--endpoint", "encoed"], "encode"),
+        (["export", run_folder, "--format", "tflite", "--dtype", "float61"], "float16"),
+        (["export", run_folder, "--version", "0"], "version"),
+        (["train", "vae", "--output", run_folder], "not empty"),
+        (["sample", run_folder, "--output", run_folder / "card.json" / "a.png"], "card.json"),
+    ):
+        output = [] if "--output" in arguments or arguments[0] == "evaluate" else ["--output", tmp_path / "a.png"]
+        code, _, lines = zoo(*arguments, *output)
+        assert code == 2, (arguments, lines)
+        assert len(lines) == 1, lines
+        assert offered in lines[0]
+    assert not list(tmp_path.iterdir())
+
+
+def test_train_writes_a_run_that_is_refused_resumed_and_overwritten(zoo, tmp_path):
+    run = tmp_path / "run"
+    train = ["train", "vae", "--epochs", 1, "--output", run, *MODEL]
+    assert zoo(*train)[0] == 0
+    log = (run / "log.csv").read_text()
+    code, _, lines = zoo(*train)
+    assert (code, len(lines)) == (2, 1)
+    code, out, _ = zoo("train", "--resume", "--output", run)
+    assert code == 0
+    assert str(run) in out
+    assert (run / "log.csv").read_text() == log, "a finished run has nothing left to train"
+    (run / "stale").touch()
+    assert zoo(*train, "--overwrite")[0] == 0
+    assert not (run / "stale").exists()
+
+
+def test_fine_tuning_starts_from_a_run(zoo, run_folder, tmp_path):
+    assert zoo("train", "--from", run_folder, "--epochs", 1, "--output", tmp_path / "tuned")[0] == 0
+    card = json.loads((tmp_path / "tuned" / "card.json").read_text())
+    assert card["config"]["latent_dim"] == 2
+
+
+def test_interrupted_training_says_how_to_go_on(zoo, tmp_path, monkeypatch):
+    from zoo import training
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "train", interrupted)
+    code, _, lines = zoo("train", "vae", "--output", tmp_path / "run")
+    assert code == 130
+    assert lines == [f"zoo: interrupted; `zoo train --resume --output {tmp_path / 'run'}` goes on from the last epoch"]
+
+
+def test_lists_can_be_parsed(zoo):
+    for arguments, expected in (
+        (["list"], "vae"),
+        (["list", "--presets"], list_presets()[0]),
+        (["datasets"], "digits"),
+    ):
+        code, out, _ = zoo(*arguments, "--json")
+        assert code == 0
+        assert expected in json.loads(out)
+        assert expected in zoo(*arguments)[1]
+    assert isinstance(json.loads(zoo("list", "--pretrained", "--json")[1]), list)
+
+
+def test_info_knows_models_data_sets_and_runs(zoo, run_folder):
+    assert "latent_dim" in json.loads(zoo("info", "vae", "--json")[1])["arguments"]
+    assert "p(x | z)" in zoo("info", "vae")[1]
+    assert json.loads(zoo("info", "digits", "--json")[1])["shape"] == [8, 8, 1]
+    assert json.loads(zoo("info", run_folder, "--json")[1])["model"] == "vae"
+    assert "model: vae" in zoo("info", run_folder)[1]
+
+
+def test_evaluate_prints_numbers_for_programs_and_people(zoo, run_folder):
+    arguments = ["evaluate", run_folder, "--num-samples", 10, "--limit", 50]
+    code, out, _ = zoo(*arguments, "--json")
+    metrics = json.loads(out)
+    assert code == 0
+    assert metrics["nll"]["num_examples"] == 50
+    assert metrics["nll"]["value"] <= -metrics["elbo"]["value"] + 1
+    assert f"{metrics['nll']['value']:.3f}" in zoo(*arguments)[1]
+    difference = json.loads(zoo(*arguments, "--versus", run_folder, "--json")[1])["nll_difference"]
+    assert difference["value"] == 0
+
+
+@pytest.mark.parametrize("command", ["sample", "reconstruct", "interpolate"])
+def test_pictures(zoo, run_folder, tmp_path, command):
+    assert zoo(command, run_folder, "--count", 4, "--output", tmp_path / "a.png")[0] == 0
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.mode == "RGB"
+        assert min(image.size) > 50
+
+
+def test_draws_are_not_means(zoo, run_folder, tmp_path):
+    for kind in ("--mean", "--draws"):
+        assert zoo("sample", run_folder, kind, "--count", 4, "--output", tmp_path / f"{kind}.png")[0] == 0
+    assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
+
+
+@pytest.mark.parametrize("kind", plots.KINDS)
+def test_plot(zoo, run_folder, tmp_path, kind):
+    code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
+    assert code == 0, lines
+    with Image.open(tmp_path / "a.png") as image:
+        image.verify()
+
+
+def test_export_writes_both_formats_and_checks_them(zoo, run_folder, tmp_path):
+    code, out, _ = zoo("export", run_folder, "--output", tmp_path, "--verify")
+    assert code == 0
+    assert (tmp_path / "digits_2d" / "1" / "saved_model.pb").is_file()
+    assert "sample: largest difference" in out
+    tflite = ["export", run_folder, "--format", "tflite", "--endpoint", "decode", "--output", tmp_path]
+    code, out, _ = zoo(*tflite, "--verify")
+    assert code == 0
+    assert "decode: largest difference" in out
+    assert "encode" not in out
+    code, _, lines = zoo(*tflite)
+    assert (code, len(lines)) == (2, 1)
+    assert zoo(*tflite, "--overwrite")[0] == 0
+
+
+def test_an_export_that_differs_fails(zoo, run_folder, tmp_path, monkeypatch):
+    from zoo.export import verify
+
+    monkeypatch.setitem(verify.TOLERANCES, "tflite", -1.0)
+    arguments = ["export", run_folder, "--format", "tflite", "--output", tmp_path]
+    code, _, lines = zoo(*arguments, "--verify")
+    assert code == 1
+    assert len(lines) == 1
