@@ -13,10 +13,12 @@ from support import random_batch, seed, small
 import zoo
 from zoo import bounds
 from zoo.errors import InvalidInput
+from zoo.registry import model_class
 from zoo.trace import Trace
 
 tfd, tfb = tfp.distributions, tfp.bijectors
-GENERATIVE = [name for name in zoo.list_models() if zoo.create(name).has_bound]
+CLASSES = {model_class(name)[0] for name in zoo.list_models()}
+GENERATIVE = sorted(cls.registry_name for cls in CLASSES if cls.has_bound)
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)
 DRAWS = 20000
 

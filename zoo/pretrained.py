@@ -48,6 +48,8 @@ def read_card(name):
     entries = {"model": str, "config": dict, "weights": dict}
     if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
         raise InvalidInput(f"{path} lacks one of {', '.join(entries)}")
+    if not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
+        raise InvalidInput(f"{path} lacks file and sha256 of its weights")
     return card
 
 

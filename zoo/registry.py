@@ -81,6 +81,8 @@ def check_classes(config):
         name, module = config.get("class_name"), str(config.get("module"))
         if name in ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer"):
             raise InvalidInput(f"a {name} layer carries code: write a Layer class of your own instead")
+        if name in ("__keras_tensor__", "__tensor__", "__numpy__"):
+            return
         own = module.split(".")[0] == "keras" or keras.saving.get_registered_object(config.get("registered_name"))
         if name is not None and not own:
             raise InvalidInput(f"{name!r} is not registered: decorate it with keras.saving.register_keras_serializable")
