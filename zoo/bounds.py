@@ -4,7 +4,7 @@ import functools
 
 import tensorflow as tf
 
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidInput, check_positive
 from zoo.registry import BOUNDS
 
 
@@ -60,4 +60,5 @@ def free_bits(trace, nats=0.5, num_groups=1):
 def get(bound):
     """The function `trace -> [B]` that a name or a dict `{"name": ..., argument: value}` stands for."""
     function, arguments, _ = BOUNDS.parse(bound, context=["trace"])
+    check_positive(**{name: value for name, value in arguments.items() if name == "num_groups"})
     return functools.partial(function, **arguments)

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
+from zoo.registry import Registry
 
 
 class KLSchedule(keras.callbacks.Callback):
@@ -69,11 +70,13 @@ class CyclicalKL(LinearKL):
         return self.start + (self.stop - self.start) * min(1.0, place / self.ramp)
 
 
-KL_SCHEDULES = {"linear": LinearKL, "sigmoid": SigmoidKL, "cyclical": CyclicalKL}
+KL_SCHEDULES = Registry("KL schedule")
+for name, schedule in (("linear", LinearKL), ("sigmoid", SigmoidKL), ("cyclical", CyclicalKL)):
+    KL_SCHEDULES.register(name)(schedule)
 
 
 class StopWhenNotFinite(keras.callbacks.Callback):
-    """Stops training with a clear message once `patience` updates in one epoch were skipped for not being finite."""
+    """Stops training with a clear message once `patience` updates of one epoch, or all of it, were not finite."""
 
     def __init__(self, patience=100):
         super().__init__()
@@ -81,7 +84,7 @@ class StopWhenNotFinite(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         skipped = float(self.model.skipped.result())
-        if skipped >= self.patience:
+        if skipped >= min(self.patience, self.params.get("steps") or self.patience):
             raise FloatingPointError(
                 f"{int(skipped)} updates of this epoch had a loss or gradient that is not finite, and were skipped; "
                 "training stops. Lower the learning rate, clip gradients (clipnorm) or look for outliers in the data; "
@@ -113,7 +116,8 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
     def on_train_begin(self, logs=None):
         self.last = int(self.model.steps.numpy())
         start = self.restored or [w.numpy() for w in self.weights]
-        self.average = [tf.Variable(value) for value in start]
+        self.average, self.restored = [tf.Variable(value) for value in start], None
+        self.update = tf.function(self.move)  # of this fit: a graph keeps the variables it was traced with
 
     def state(self):
         """The average, for a checkpoint."""
@@ -123,8 +127,7 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
         """Take up the average of a checkpoint when training begins."""
         self.restored = [state[str(i)] for i in range(len(state))]
 
-    @tf.function
-    def update(self, keep):
+    def move(self, keep):
         for average, weight in zip(self.average, self.weights, strict=True):
             average.assign_add((1 - keep) * (tf.convert_to_tensor(weight) - average))
 
@@ -182,8 +185,9 @@ class EarlyStopping(keras.callbacks.Callback):
         if "val_loss" not in (logs or {}):
             raise InvalidInput("early stopping needs validation data")
         beta = float(self.model.beta.numpy())
-        if logs["val_loss"] < self.best or beta != self.beta:
-            self.wait, self.best, self.beta, self.best_weights = 0, float(logs["val_loss"]), beta, self.validated
+        loss = logs["val_loss"] if math.isfinite(logs["val_loss"]) else math.inf
+        if loss < self.best or beta != self.beta:
+            self.wait, self.best, self.beta, self.best_weights = 0, loss, beta, self.validated
             return
         self.wait += 1
         if self.wait >= self.patience:

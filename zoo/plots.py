@@ -52,9 +52,7 @@ class Subject:
         arrays = load_arrays(
             data["name"], "test", labels=labels or self.labelled, limit=count, data_dir=data.get("data_dir")
         )
-        inputs = {
-            name: np.asarray(value) for name, value in self.model.fields(arrays | {"y": arrays.get("y", 0)}).items()
-        }
+        inputs = {name: np.asarray(value) for name, value in self.model.fields(arrays).items()}
         return (inputs, arrays["y"]) if labels else inputs
 
 

@@ -45,6 +45,11 @@ def read_card(name):
     card = read_json(path)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{path} is not a card of format {FORMAT}")
+    entries = {"model": str, "config": dict, "weights": dict}
+    if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
+        raise InvalidInput(f"{path} lacks one of {', '.join(entries)}")
+    if not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
+        raise InvalidInput(f"{path} lacks file and sha256 of its weights")
     return card
 
 
@@ -91,21 +96,20 @@ def save(model, directory, card=None, overwrite=False):
     directory = pathlib.Path(directory)
     if (directory / "card.json").exists() and not overwrite:
         raise OutputExists(f"{directory} already holds a model: use overwrite=True or another folder")
-    # The temporary name keeps its suffix, by which Keras chooses the format.
-    with atomic(directory / WEIGHTS) as temporary:
-        model.save_weights(temporary)
-    weights = directory / WEIGHTS
-    written = {
-        "format": FORMAT,
-        "name": directory.resolve().name,
-        "model": model.registry_name,
-        "config": model.get_config(),
-        "date": datetime.date.today().isoformat(),
-        "versions": versions(),
-        **(card or {}),
-        "weights": {"file": WEIGHTS, "sha256": sha256(weights), "bytes": weights.stat().st_size},
-    }
-    write_json(directory / "card.json", written)
+    # The temporary names keep their suffix, by which Keras chooses the format. Both files appear, or neither.
+    with atomic(directory / "card.json") as new_card, atomic(directory / WEIGHTS) as weights:
+        model.save_weights(weights)
+        written = {
+            "format": FORMAT,
+            "name": directory.resolve().name,
+            "model": model.registry_name,
+            "config": model.get_config(),
+            "date": datetime.date.today().isoformat(),
+            "versions": versions(),
+            **(card or {}),
+            "weights": {"file": WEIGHTS, "sha256": sha256(weights), "bytes": weights.stat().st_size},
+        }
+        write_json(new_card, written)
     return written
 
 

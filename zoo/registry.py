@@ -32,7 +32,7 @@ class Registry(dict):
         if isinstance(spec, dict) and "class_name" in spec:
             return revive(spec)
         if not isinstance(spec, (str, dict)):
-            return spec
+            return own_layer(self.kind, spec)
         factory, arguments, accepted = self.parse(spec, context)
         return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
 
@@ -43,25 +43,51 @@ class Registry(dict):
         factory = choose(self.kind, name, self)
         accepted = inspect.signature(factory).parameters
         check_arguments(f"{self.kind} {name!r}", arguments, [p for p in accepted if p not in context])
+        for parameter in accepted.values():
+            if parameter.default is parameter.empty and parameter.name not in (*arguments, *context):
+                raise InvalidInput(f"{self.kind} {name!r} needs a value for {parameter.name!r}")
         return factory, arguments, accepted
 
 
 def revive(config):
-    """A Keras layer from its serialised form; only Keras' own layers and registered classes, never a Lambda.
+    """A Keras layer from its serialised form.
 
     Raises:
-        InvalidInput: a class that is neither.
+        InvalidInput: see `check_classes`.
     """
     import keras
 
-    module, registered = str(config.get("module")), config.get("registered_name")
-    known = module == "keras.layers" or module == "keras" or keras.saving.get_registered_object(registered)
-    if not known or config["class_name"] in ("Lambda", "TorchModuleWrapper", "TFSMLayer"):
-        raise InvalidInput(
-            f"layer {config['class_name']!r} cannot be loaded: import the module that registers it with "
-            "keras.saving.register_keras_serializable first"
-        )
+    check_classes(config)
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
+
+
+def own_layer(kind, layer):
+    """A caller's finished layer, if it can be revived from its serialised form."""
+    import keras
+
+    if not isinstance(layer, keras.layers.Layer):
+        raise InvalidInput(f"a {kind} is a name, a dict with one, or a Keras layer, got {layer!r}")
+    check_classes(keras.saving.serialize_keras_object(layer))
+    return layer
+
+
+def check_classes(config):
+    """Raise `InvalidInput` unless every class in a serialised layer is Keras' own or registered, and no Lambda."""
+    import keras
+
+    children = config if isinstance(config, (list, tuple)) else []
+    if isinstance(config, dict):
+        children = config.values()
+        name, module = config.get("class_name"), str(config.get("module"))
+        if name in ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer"):
+            raise InvalidInput(f"a {name} layer carries code: write a Layer class of your own instead")
+        if name in ("__keras_tensor__", "__tensor__", "__numpy__"):
+            return
+        own = module.split(".")[0] == "keras" or keras.saving.get_registered_object(config.get("registered_name"))
+        if name is not None and not own:
+            raise InvalidInput(f"{name!r} is not registered: decorate it with keras.saving.register_keras_serializable")
+    for child in children:
+        check_classes(child)
 
 
 def check_arguments(owner, arguments, accepted):
@@ -85,6 +111,8 @@ def register(name, **defaults):
 
     def add(cls):
         MODELS.register(name)((cls, defaults))
+        if "registry_name" not in vars(cls):
+            cls.registry_name = name
         return cls
 
     return add

@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import inspect
 import pathlib
 
 import keras
@@ -35,7 +34,7 @@ class Recipe:
         clipnorm: None, or the largest norm of the whole gradient.
         patience: None, or after how many epochs without a better validation loss training stops.
         jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
-        steps_per_execution: updates per call into TensorFlow; callbacks see only every so-manieth.
+        steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
         seed: of weights, data order and draws.
         deterministic: bit-for-bit reproducible operators.
     """
@@ -60,7 +59,10 @@ class Recipe:
         check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
         if not self.learning_rate > 0:
             raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
+        if self.clipnorm is not None and not self.clipnorm > 0:
+            raise InvalidInput(f"clipnorm must be positive, got {self.clipnorm!r}")
         choose("schedule", self.schedule, {"constant": 0, "cosine": 0})
+        self.kl_callbacks(), self.stateful_callbacks()  # they check their own settings
 
     @classmethod
     def of(cls, settings):
@@ -83,12 +85,16 @@ class Recipe:
     def kl_callbacks(self):
         if self.kl is None:
             return []
-        settings = dict(self.kl)
-        schedule = choose("KL schedule", settings.pop("name", None), KL_SCHEDULES)
-        check_arguments(f"KL schedule {self.kl['name']!r}", settings, inspect.signature(schedule).parameters)
-        if "steps" not in settings:
-            raise InvalidInput(f"KL schedule {self.kl['name']!r} needs steps: over how many updates it goes")
-        return [schedule(**settings)]
+        return [KL_SCHEDULES.create(self.kl)]
+
+    def stateful_callbacks(self):
+        """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""
+        callbacks = {}
+        if self.ema is not None:
+            callbacks["ema"] = ExponentialMovingAverage(self.ema)
+        if self.patience is not None:
+            callbacks["early_stopping"] = EarlyStopping(self.patience)
+        return callbacks
 
 
 def check_type(name, value, kind):
@@ -142,24 +148,21 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
     if not resume:
         output_folder(directory, overwrite)
         write_json(directory / RUN, {**preset, "start": str(start) if start else None})
-    if not start and not (directory / CHECKPOINT).exists():
+    if start:
+        model.steps.assign(0)  # schedules and averages begin anew
+    elif not (directory / CHECKPOINT).exists():
         model.adapt(load_dataset(**data_arguments(model, preset["data"], recipe), shuffle=False))
-
     model.compile(
         recipe.optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
     )
     model.optimizer.build(model.trainable_variables)
-    stateful = {}
-    if recipe.ema:
-        stateful["ema"] = ExponentialMovingAverage(recipe.ema)
-    if recipe.patience:
-        stateful["early_stopping"] = EarlyStopping(recipe.patience)
+    stateful = recipe.stateful_callbacks()
     checkpoint = Checkpoint(directory, stateful)
     checkpoint.set_model(model)
     for callback in stateful.values():
         callback.set_model(model)
     epoch = checkpoint.restore() if resume else 0
-    if epoch:
+    if resume:
         train_data, _, _ = datasets(model, preset["data"], recipe, first_epoch=epoch)
         for name in (LOG, KL_LOG):
             forget_after(directory / name, epoch)

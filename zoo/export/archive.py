@@ -19,7 +19,6 @@ def write_archive(model, endpoints, specs, directory, batch_size=None):
         batch_size: the leading axis; None leaves it open.
     """
     archive = keras.export.ExportArchive()
-    archive.track(model)
     for name, (method, inputs) in endpoints.items():
         signature = {i: tf.TensorSpec([batch_size, *specs[i].shape], specs[i].dtype, name=i) for i in inputs}
         archive.add_endpoint(name, spread(method), input_signature=[signature])

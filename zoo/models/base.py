@@ -68,6 +68,8 @@ class LatentVariableModel(keras.Model):
             raise InvalidInput(f"binarize is one of {', '.join(map(repr, BINARIZE))}, got {binarize!r}")
         if not beta >= 0:
             raise InvalidInput(f"beta must not be negative, got {beta!r}")
+        if not isinstance(seed, int) or not 0 <= seed < 2**31:
+            raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
         self.bound = bounds.get(bound)
         self.num_samples, self.binarize, self.seed = num_samples, binarize, seed
         self.beta = self.add_weight(name="beta", shape=(), initializer=constant(beta), trainable=False)
@@ -143,7 +145,7 @@ class LatentVariableModel(keras.Model):
         if self.built:
             return
         self.built = True  # or the call below would build again
-        trace = self(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
+        trace = self.call(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
         for name, metric in self.unit_metrics.items():
             if name in trace.kl_per_unit:
                 metric.build(trace.kl_per_unit[name].shape[-1])
@@ -171,11 +173,12 @@ class LatentVariableModel(keras.Model):
         spec = {name: self.field_specs[name] for name in given}
         if tf.executing_eagerly():
             check_batch(given, spec)
-        return {name: self.to_range(tf.convert_to_tensor(value), spec[name]) for name, value in given.items()}
+        return {name: self.to_range(value, spec[name]) for name, value in given.items()}
 
     @staticmethod
     def to_range(value, spec):
         """uint8 pixels divided by 255; labels as probabilities [B, C] as they are; the rest cast to the dtype."""
+        value = tf.convert_to_tensor(value)
         if value.dtype == tf.uint8 and spec.dtype == "float32":
             return tf.cast(value, tf.float32) / 255.0
         if value.dtype.is_floating and tf.as_dtype(spec.dtype).is_integer and value.shape.rank == len(spec.shape) + 2:
@@ -241,7 +244,7 @@ class LatentVariableModel(keras.Model):
         inputs = self.preprocess(batch, None, training=False)
         trace = self(inputs, training=False, seed=tf.constant([23, self.seed], tf.int32))
         loss = tf.reduce_mean(trace.penalty - self.objective(trace))
-        return self.update_metrics(trace, loss, tf.math.is_finite(loss))
+        return self.update_metrics(trace, loss, tf.constant(True))  # what is not finite must show
 
     def predict_step(self, batch):
         return self.reconstruct(**self.preprocess(batch, None, training=False))
@@ -348,17 +351,25 @@ def seeded(seed):
 
 
 def noise_of_image(x):
-    """Uniform noise, [B, ...] like x in [0, 1], that depends on each image alone: not on its place, batch or split.
+    """Uniform noise, [B, ...] like x in [0, 1), that depends on each image alone: not on its place, batch or split.
 
-    The image's 8-bit levels are hashed to the seed of a stateless generator, so the same picture is binarised
-    in the same way wherever it is met.
+    The image's 8-bit levels are hashed to two keys, and these with each pixel's place to its noise. Whole numbers
+    alone are used, because TensorFlow's own generators draw other numbers under XLA.
     """
-    size = tf.reduce_prod(tf.shape(x)[1:])
-    levels = tf.cast(tf.round(tf.reshape(x, [-1, size]) * 255.0), tf.int32)
-    mix = tf.random.stateless_uniform([2, size], [5, 7], minval=None, maxval=None, dtype=tf.int32, alg="philox")
-    seeds = tf.stack([tf.reduce_sum(levels * mix[0], 1), tf.reduce_sum(levels * mix[1], 1)], 1)
+    levels = tf.cast(tf.round(tf.reshape(x, [tf.shape(x)[0], -1]) * 255.0), tf.uint32)
+    places = tf.cast(tf.range(1, 2 * tf.shape(levels)[1] + 1), tf.uint32)
+    first, second = tf.unstack(tf.reshape(scramble(places), [2, -1]))
+    keys = [tf.reduce_sum(levels * factors, 1, keepdims=True) for factors in (first, second)]
+    bits = scramble(tf.bitwise.bitwise_xor(scramble(first + keys[0]), keys[1]))
+    return tf.reshape(tf.cast(right_shift(bits, 8), tf.float32) / 2.0**24, tf.shape(x))
 
-    def row(seed):
-        return tf.random.stateless_uniform([size], seed, alg="philox")
 
-    return tf.reshape(tf.map_fn(row, seeds, fn_output_signature=tf.float32), tf.shape(x))
+def scramble(bits):
+    """A one-to-one map of uint32 in which every bit of the result depends on all bits: C. Wellons' lowbias32."""
+    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
+        bits = tf.bitwise.bitwise_xor(bits, right_shift(bits, shift)) * tf.constant(factor, tf.uint32)
+    return bits
+
+
+def right_shift(bits, count):
+    return tf.bitwise.right_shift(bits, tf.constant(count, tf.uint32))

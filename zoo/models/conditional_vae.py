@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from zoo.data.spec import FieldSpec
-from zoo.errors import check_positive
+from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import seeded
 from zoo.models.vae import VAE
 from zoo.registry import register
@@ -42,6 +42,11 @@ class ConditionalVAE(VAE):
     def data_spec(self):
         return {**super().data_spec, "y": FieldSpec((), "int32", 0, self.num_classes - 1)}
 
+    def inputs(self, **fields):
+        if fields.get("y") is None:
+            raise InvalidInput("a conditional_vae needs labels y")
+        return super().inputs(**fields)
+
     def one_hot(self, y):
         """[B, num_classes] of labels; probabilities stay what they are."""
         return tf.one_hot(y, self.num_classes) if y.dtype.is_integer else y
@@ -61,4 +66,6 @@ class ConditionalVAE(VAE):
     def sample(self, n, seed=None, mean=False, y=None):
         """[n, *data_shape]: draws of p(x | y) for labels y int [n]; None goes through the classes in turn."""
         y = tf.range(n) % self.num_classes if y is None else y
+        if len(y) != n:
+            raise InvalidInput(f"{n} images need {n} labels, got {len(y)}")
         return super().sample(n, seed=seed, mean=mean, y=y)

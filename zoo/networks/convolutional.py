@@ -29,11 +29,14 @@ def halvings(data_shape, filters):
 
 
 def default_filters(data_shape):
-    """32, 64, 64, ...: halve until the larger side is at most 7, at least once. 28 -> 7, 32 -> 4, 64 -> 4, 8 -> 4."""
-    side, filters = max(data_shape[:2]), []
-    while side > 7 or not filters:
+    """32, 64, 64, ...: halve until the larger side is at most 7 or the smaller one is 1, at least once.
+
+    28 -> 7, 32 -> 4, 64 -> 4, 8 -> 4.
+    """
+    sides, filters = data_shape[:2], []
+    while not filters or (max(sides) > 7 and min(sides) > 1):
         filters.append(32 if not filters else 64)
-        side = (side + 1) // 2
+        sides = [(side + 1) // 2 for side in sides]
     return tuple(filters)
 
 

@@ -1,0 +1,498 @@
+"""What every model of the registry keeps to: one body each."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import random_batch, seed, small
+
+import zoo
+from zoo.errors import InvalidInput
+from zoo.models.base import noise_of_image
+from zoo.registry import model_class
+
+MODELS = zoo.list_models()
+each_model = pytest.mark.parametrize("name", MODELS)
+each_class = pytest.mark.parametrize("name", sorted({model_class(name)[0].registry_name for name in MODELS}))
+
+
+def numbers(trace):
+    """The log terms of a trace as NumPy arrays."""
+    return {
+        "log_likelihood": trace.log_likelihood.numpy(),
+        "log_marginal": trace.log_marginal.numpy(),
+        "log_mass": trace.log_mass.numpy(),
+        **{f"log_prior {k}": v.numpy() for k, v in trace.log_prior.items()},
+        **{f"log_posterior {k}": v.numpy() for k, v in trace.log_posterior.items()},
+        **{f"kl {k}": v.numpy() for k, v in trace.kl_per_unit.items()},
+    }
+
+
+def assert_same(first, second, **tolerance):
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], err_msg=name, **tolerance)
+
+
+# ---------------------------------------------------------------- the trace
+
+
+@each_model
+def test_every_term_is_per_draw_value_and_example_and_finite(name):
+    model = small(name)
+    trace = model(random_batch(model, 5), num_samples=7, seed=seed(1))
+    values = trace.log_mass.shape[1]
+    assert trace.log_mass.shape == (1, values, 5)
+    assert trace.log_likelihood.shape == trace.log_weight.shape == (7, values, 5)
+    for terms in (trace.log_prior, trace.log_posterior):
+        assert all(term.shape == (7, values, 5) for term in terms.values())
+    assert all(latent.shape[:3] == (7, values, 5) for latent in trace.latents.values())
+    assert all(units.shape[0] == 5 for units in trace.kl_per_unit.values())
+    assert trace.penalty.shape == trace.elbo.shape == trace.log_marginal.shape == model.objective(trace).shape == (5,)
+    for term, value in numbers(trace).items():
+        assert np.all(np.isfinite(value)), term
+
+
+@pytest.mark.parametrize("shape", [(28, 20, 1), (32, 32, 3), (64, 64, 3), (8, 8, 1), (27, 15, 1), (40, 3, 2)])
+def test_convolutional_models_take_images_of_any_size(shape):
+    model = small("vae", data_shape=shape, encoder={"name": "conv", "hidden_units": [8]}, likelihood="normal")
+    x = random_batch(model, 2)["x"]
+    assert np.all(np.isfinite(model(x, seed=seed(1)).elbo))
+    assert model.reconstruct(x).shape == model.sample(2, seed=1).shape == (2, *shape)
+
+
+LIKELIHOODS = ["bernoulli", "normal", "discretized_logistic", "categorical"]
+LIKELIHOODS += [{"name": "normal", "scale": "learned"}, {"name": "normal", "scale": "per_pixel"}]
+
+
+@pytest.mark.parametrize("encoder", ["mlp", "conv"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS, ids=str)
+def test_likelihoods_and_networks_combine_on_images_of_several_channels(likelihood, encoder):
+    sizes = {"hidden_units": [8], **({"filters": [4]} if encoder == "conv" else {})}
+    model = small("vae", data_shape=(6, 5, 3), encoder={"name": encoder, **sizes}, likelihood=likelihood)
+    x = random_batch(model, 2)["x"]
+    trace = model(x, num_samples=3, seed=seed(1))
+    assert trace.log_likelihood.shape == (3, 1, 2)
+    assert np.all(np.isfinite(trace.log_likelihood))
+    # A channel's parameters are its own: changing the third channel of x leaves the terms of the others alone.
+    z = trace.latents["z"][0, 0]
+    terms = [model.likelihood(z).distribution.log_prob(value).numpy() for value in (x, x * [1, 1, 0])]
+    np.testing.assert_array_equal(terms[0][..., :2], terms[1][..., :2])
+    assert np.any(terms[0][..., 2] != terms[1][..., 2])
+    assert model.likelihood(z).mean().shape == model.likelihood(z).sample(seed=seed(2)).shape == (2, 6, 5, 3)
+
+
+NETWORKS = [
+    {"name": "mlp", "hidden_units": [6, 4], "gated": True},
+    {"name": "mlp", "hidden_units": [6, 4], "batch_norm": True},
+    {"name": "conv", "filters": [4, 6], "gated": True},
+    {"name": "conv", "filters": [4], "batch_norm": True, "num_blocks": 1, "hidden_units": []},
+]
+
+
+@pytest.mark.parametrize("encoder", NETWORKS, ids=str)
+def test_every_option_of_a_network_trains_every_weight(encoder):
+    assert_all_trained(small("vae", data_shape=(6, 5, 1), encoder=encoder, posterior="full_covariance"))
+
+
+@each_model
+def test_every_trainable_weight_gets_a_gradient(name):
+    assert_all_trained(small(name))
+
+
+def assert_all_trained(model):
+    with tf.GradientTape() as tape:
+        loss = -tf.reduce_mean(model.objective(model(random_batch(model), training=True, seed=seed(1))))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert gradients, "the model has no trainable weights"
+    idle = [
+        v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None or not np.any(g.numpy())
+    ]
+    assert not idle, f"no gradient reaches {idle}"
+
+
+def test_batch_normalisation_learns_its_statistics_in_training_alone():
+    model = small("vae", encoder=NETWORKS[1])
+    moving = [w for w in model.weights if "moving" in w.path]
+    before = [w.numpy() for w in moving]
+    x = random_batch(model)
+    model(x, seed=seed(1)), model.reconstruct(x["x"]), model.sample(3)
+    assert all(np.array_equal(b, w.numpy()) for b, w in zip(before, moving, strict=True))
+    model.compile("adam")
+    model.fit(x["x"], verbose=0)
+    assert moving
+    assert not any(np.array_equal(b, w.numpy()) for b, w in zip(before, moving, strict=True))
+
+
+@each_class
+def test_eager_graph_and_xla_agree(name):
+    model = small(name)
+    x = random_batch(model)
+    eager = model(x, num_samples=2, seed=seed(1))
+    graph = tf.function(model)(x, num_samples=2, seed=seed(1))
+    assert_same(numbers(eager), numbers(graph), rtol=1e-5, atol=1e-5)
+
+    if not model.supports_jit:
+        return
+    likelihood, prior = model.log_joint(eager.latents, x)
+    compiled, compiled_prior = tf.function(model.log_joint, jit_compile=True)(eager.latents, x)
+    np.testing.assert_allclose(compiled, likelihood, rtol=1e-5)
+    np.testing.assert_allclose(likelihood, eager.log_likelihood, rtol=1e-5)
+    assert_same(compiled_prior, prior, rtol=1e-5)
+
+
+@each_model
+def test_draws_are_decided_by_the_seed(name):
+    model = small(name, posterior="diagonal") if name == "autoencoder" else small(name)
+    x = random_batch(model)
+    first, again, other = (model(x, num_samples=2, seed=seed(s)).latents for s in (1, 1, 2))
+    for latent in first:
+        np.testing.assert_array_equal(first[latent], again[latent])
+        assert np.any(first[latent] != other[latent])
+        assert np.any(first[latent][0] != first[latent][1])
+
+
+@each_model
+def test_rows_do_not_know_each_other(name):
+    model = small(name)
+    x = random_batch(model)
+    latents = model(x, num_samples=2, seed=seed(1)).latents
+    whole, _ = model.log_joint(latents, x)
+    locations = model.locations(x)
+    for i in range(5):
+        row = {k: v[i : i + 1] for k, v in x.items()}
+        alone, _ = model.log_joint({k: v[:, :, i : i + 1] for k, v in latents.items()}, row)
+        np.testing.assert_allclose(alone, whole[:, :, i : i + 1], rtol=1e-5)
+        for latent, location in model.locations(row).items():
+            np.testing.assert_allclose(location, locations[latent][i : i + 1], atol=1e-6)
+
+
+# ---------------------------------------------------------------- training and saving
+
+
+@each_class
+def test_fit_evaluate_and_predict_through_keras_and_reload(name, tmp_path):
+    model = small(name, binarize="dynamic")
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=model.supports_jit)
+    x = random_batch(model, 8)
+    before = model.get_weights()
+    data = tf.data.Dataset.from_tensors(x).repeat(2)
+    logs = model.fit(data, validation_data=data, verbose=0).history
+    assert int(model.steps) == 2
+    assert logs["skipped"] == [0.0]
+    assert any(np.any(b != a) for b, a in zip(before[2:], model.get_weights()[2:], strict=True))
+    if model.has_bound:
+        assert logs["elbo"][0] == pytest.approx(logs["reconstruction"][0] - logs["kl"][0], abs=1e-4)
+
+    # Two evaluations of the same weights agree: nothing depends on the step.
+    model.compile()
+    scores = model.evaluate(data, verbose=0, return_dict=True)
+    assert scores == model.evaluate(data, verbose=0, return_dict=True)
+    prediction = model.predict(data, verbose=0)
+    assert prediction.shape == (16, *model.data_spec["x"].shape)
+
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "m.weights.h5")
+    copies = [keras.models.load_model(tmp_path / "model.keras"), small(name, binarize="dynamic", seed=99)]
+    copies[1].load_weights(tmp_path / "m.weights.h5")
+    for copy in copies:
+        assert_same(numbers(copy(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+    copies[0].compile()
+    np.testing.assert_allclose(copies[0].predict(data, verbose=0), prediction, atol=1e-6)
+    again = copies[0].evaluate(data, verbose=0, return_dict=True)
+    assert again == pytest.approx(scores, rel=1e-5)
+    # What Keras has reloaded, the zoo saves and loads.
+    zoo.save(copies[0], tmp_path / "saved")
+    assert_same(numbers(zoo.load(tmp_path / "saved")(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+
+
+@each_model
+def test_the_config_survives_json_and_gives_the_same_model(name):
+    model = small(name, binarize="fixed", bound="iwae", num_samples=3)
+    config = model.get_config()
+    copy = zoo.create(name, **json.loads(json.dumps(config)))
+    assert json.dumps(copy.get_config()) == json.dumps(config)
+    assert (copy.binarize, copy.num_samples, float(copy.beta)) == ("fixed", 3, float(model.beta))
+    x = random_batch(model)
+    assert_same(numbers(copy(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+    trace = model(x, seed=seed(1))
+    np.testing.assert_array_equal(model.objective(trace), copy.objective(copy(x, seed=seed(1))))
+
+
+@each_model
+def test_the_seed_decides_the_weights(name):
+    keras.utils.set_random_seed(1)
+    first = small(name).get_weights()
+    keras.utils.set_random_seed(2)
+    again, other = small(name).get_weights(), small(name, seed=2).get_weights()
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    # Apart from what starts at one value: beta, the step counter and biases.
+    assert all(np.any(a != b) for a, b in zip(first, other, strict=True) if a.ndim > 1)
+
+
+def test_adapt_makes_the_untrained_mean_that_of_the_data():
+    for likelihood in ("bernoulli", "normal", "discretized_logistic"):
+        model = small("vae", likelihood=likelihood)
+        data = random_batch(model, 50)["x"]
+        model.adapt(tf.data.Dataset.from_tensor_slices(data).batch(16))
+        for weight in model.decoder.output_layer.trainable_weights[:1]:
+            weight.assign(tf.zeros_like(weight))
+        np.testing.assert_allclose(model.decode(tf.zeros([1, 3]))[0], tf.reduce_mean(data, 0), atol=0.01)
+
+
+# ---------------------------------------------------------------- a user's own layers
+
+
+@keras.saving.register_keras_serializable("tests")
+class Halved(keras.layers.Layer):
+    """A layer of one's own, with its own config."""
+
+    def __init__(self, shape, units, **kwargs):
+        super().__init__(**kwargs)
+        self.shape, self.units = tuple(shape), units
+        self.flatten, self.dense = keras.layers.Flatten(), keras.layers.Dense(units)
+        self.unflatten = keras.layers.Reshape(self.shape)
+
+    def build(self, shape):
+        self.dense.build(self.flatten.compute_output_shape(shape))
+
+    def call(self, x):
+        return 0.5 * self.unflatten(self.dense(self.flatten(x)))
+
+    def get_config(self):
+        return {**super().get_config(), "shape": self.shape, "units": self.units}
+
+
+class Unregistered(Halved):
+    """As `Halved`, but unknown to Keras."""
+
+
+def own_layers():
+    yield "registered class", Halved((2, 4), 8), Halved((4, 4, 1), 16)
+    features = keras.Input((4, 4, 1))
+    hidden = keras.layers.Dense(5, activation="elu", kernel_regularizer="l2")(keras.layers.Flatten()(features))
+    sequential = keras.Sequential([keras.Input((3,)), keras.layers.Dense(16), keras.layers.Reshape((4, 4, 1))])
+    yield "Keras' own", keras.Model(features, keras.layers.Dense(5)(hidden)), sequential
+
+
+@pytest.mark.parametrize(("encoder", "decoder"), [pytest.param(*layers, id=name) for name, *layers in own_layers()])
+def test_own_layers_are_encoder_and_decoder_and_survive_the_config(encoder, decoder, tmp_path):
+    model = small("vae", encoder=encoder, decoder=decoder)
+    model.compile("adam")
+    x = random_batch(model)["x"]
+    model.fit(x, verbose=0)
+    zoo.save(model, tmp_path / "own")
+    assert_same(numbers(zoo.load(tmp_path / "own")(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+    model.save(tmp_path / "own.keras")
+    reloaded = keras.models.load_model(tmp_path / "own.keras")
+    assert_same(numbers(reloaded(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+
+
+def lambdas():
+    one = keras.layers.Lambda(lambda x: x)
+    return [one, keras.Sequential([keras.layers.Flatten(), one]), keras.Sequential([keras.Sequential([one])])]
+
+
+@pytest.mark.parametrize("layer", lambdas(), ids=["alone", "nested", "nested twice"])
+def test_lambda_layers_are_refused_from_code_and_from_a_config(layer):
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    for given in (layer, config):
+        with pytest.raises(InvalidInput, match="Lambda"):
+            small("vae", encoder=given, decoder="mlp")
+
+
+def test_layers_that_are_not_registered_are_refused_with_advice():
+    inside = keras.Sequential([Unregistered((2, 4), 8)])
+    for layer in (Unregistered((2, 4), 8), inside):
+        for given in (layer, keras.saving.serialize_keras_object(layer)):
+            with pytest.raises(InvalidInput, match="'Unregistered' .*register_keras_serializable"):
+                small("vae", encoder=given, decoder="mlp")
+
+
+# ---------------------------------------------------------------- bad input
+
+
+BAD_CONFIGS = [
+    ({"name": "vea"}, "unknown model 'vea'; did you mean .*vae"),
+    ({"latent_dims": 3}, "takes no argument 'latent_dims'; did you mean latent_dim"),
+    ({"latent_dim": 0}, "latent_dim must be positive"),
+    ({"latent_dim": -2}, "latent_dim must be positive"),
+    ({"latent_dim": 2.5}, "latent_dim must be positive"),
+    ({"data_shape": (28, 0, 1)}, "data_shape must be positive"),
+    ({"data_shape": (8, 8), "encoder": "conv"}, "take images"),
+    ({"encoder": {"name": "conv", "filters": [4] * 5}}, "use fewer filters"),
+    ({"encoder": {"name": "conv", "filters": [4, 0]}}, "filters must be positive"),
+    ({"encoder": "mpl"}, "unknown encoder 'mpl'; did you mean mlp"),
+    ({"encoder": {"name": "mlp", "hiden_units": [3]}}, "did you mean hidden_units"),
+    ({"encoder": {"name": "mlp", "hidden_units": [8, -1]}}, "hidden_units must be positive"),
+    ({"encoder": {"name": "mlp", "gated": True, "batch_norm": True}}, "exclude each other"),
+    ({"encoder": {"hidden_units": [3]}}, "unknown encoder None"),
+    ({"encoder": keras.layers.Flatten()}, "give the decoder too"),
+    ({"decoder": keras.layers.Dense(3)}, r"the decoder gives \(3,\)"),
+    ({"decoder": 3}, "a decoder is a name, a dict with one, or a Keras layer, got 3"),
+    ({"posterior": "diagnal"}, "did you mean diagonal"),
+    ({"prior": "normal"}, "did you mean standard_normal"),
+    ({"likelihood": "bernouli"}, "did you mean bernoulli"),
+    ({"likelihood": {"name": "normal", "scale": -1.0}}, "scale is a positive number"),
+    ({"bound": "ivae"}, "did you mean iwae"),
+    ({"bound": {"name": "free_bits", "nat": 1.0}}, "did you mean nats"),
+    ({"bound": {"name": "free_bits", "num_groups": 0}}, "num_groups must be positive"),
+    ({"num_samples": 0}, "num_samples must be positive"),
+    ({"beta": -1.0}, "beta must not be negative"),
+    ({"binarize": "dynamc"}, "binarize is one of"),
+    ({"seed": -1}, "seed must be"),
+    ({"seed": 2**31}, "seed must be"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), BAD_CONFIGS, ids=[m for _, m in BAD_CONFIGS])
+def test_a_wrong_argument_is_one_line_that_says_what_is_right(config, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        small(**{"name": "vae", **config})
+    assert "\n" not in str(caught.value)
+
+
+GREY = np.full((2, 4, 4, 1), 0.5, "float32")
+BAD_CALLS = [
+    (lambda m: m.encode(GREY[0]), "add a batch axis"),
+    (lambda m: m.encode(GREY[..., 0]), "add a channel axis"),
+    (lambda m: m.encode(np.zeros((2, 5, 5, 1), "float32")), "data_shape=\\(5, 5, 1\\)"),
+    (lambda m: m.reconstruct(GREY * 300), "divide by 255|takes 0..1"),
+    (lambda m: m.reconstruct(-GREY), "down to -0.5"),
+    (lambda m: m.reconstruct(GREY * np.nan), "NaN"),
+    (lambda m: m.log_prob(np.full((2, 4, 4, 1), "a")), "text or objects"),
+    (lambda m: m.log_prob(np.ones((2, 4, 4, 1), "int32")), "int32"),
+    (lambda m: m.log_prob(GREY, num_samples=0), "num_samples must be positive"),
+    (lambda m: m.decode(np.zeros((2, 4), "float32")), "z has shape"),
+    (lambda m: m.sample(0), "n must be positive"),
+    (lambda m: m.interpolate(GREY, GREY, steps=0), "steps must be positive"),
+    (lambda m: m.encode(GREY, y=np.array([0, 3])), "labels up to 3"),
+    (lambda m: m.encode(GREY, y=np.array([0, -1])), "labels down to -1"),
+    (lambda m: m.encode(GREY, y=np.array([0.0, 1.0])), "whole numbers"),
+    (lambda m: m.encode(GREY, y=np.array([1])), "one length"),
+    (lambda m: m.sample(3, y=np.array([0, 1, 3])), "labels up to 3"),
+    (lambda m: m.sample(3, y=np.array([0, 1])), "3 images need 3 labels"),
+    (lambda m: m.encode(GREY), "needs labels y"),
+    (lambda m: m.fit(GREY, verbose=0), "lacks y"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD_CALLS, ids=[m for _, m in BAD_CALLS])
+def test_a_verb_refuses_what_does_not_fit_in_one_line(call, message):
+    labelled = any(word in message for word in ("label", "whole", "length", "lacks y"))
+    model = small("conditional_vae" if labelled else "vae")
+    model.compile("adam")
+    with pytest.raises(InvalidInput, match=message) as caught:
+        call(model)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loss_in_compile_is_refused():
+    model = small("vae")
+    model.compile("adam", loss="mse")
+    with pytest.raises(InvalidInput, match="bound"):
+        model.fit(GREY, verbose=0)
+
+
+def test_an_autoencoder_says_that_it_has_no_distribution_of_x():
+    model = small("autoencoder")
+    for call in (lambda: model.sample(3), lambda: model.log_prob(GREY)):
+        with pytest.raises(InvalidInput, match="use vae"):
+            call()
+    assert not {"sample", "score"} & model.endpoints.keys()
+
+
+@each_model
+def test_uint8_images_are_their_255th_part(name):
+    model = small(name)
+    fields = random_batch(model)
+    levels = np.round(fields.pop("x").numpy() * 255).astype("uint8")
+    expected = model.reconstruct(levels.astype("float32") / 255, **fields)
+    np.testing.assert_allclose(model.reconstruct(levels, **fields), expected, atol=1e-6)
+    np.testing.assert_allclose(
+        model.encode(levels, **fields), model.encode(levels / np.float32(255), **fields), atol=1e-5
+    )
+
+
+@each_model
+def test_interpolation_ends_at_the_reconstructions(name):
+    model = small(name)
+    fields = random_batch(model)
+    x = fields.pop("x")
+    path = model.interpolate(x, x[::-1], steps=3, **fields)
+    np.testing.assert_allclose(path[0], model.reconstruct(x, **fields), atol=1e-6)
+    np.testing.assert_allclose(path[2], model.decode(model.encode(x[::-1], **fields), **fields), atol=1e-6)
+
+
+@each_class
+def test_endpoints_are_row_wise(name):
+    model = small(name)
+    random = np.random.RandomState(0)
+    fields = {**random_batch(model, 4), "seed": tf.constant([5, 6, 5, -7], tf.int64)}
+    for latent, spec in model.latent_spec.items():
+        fields[latent] = tf.constant(random.normal(size=(4, *spec.shape)), tf.float32)
+    for endpoint, (method, inputs) in model.endpoints.items():
+        together = tf.function(method)(**{k: fields[k] for k in inputs})
+        for rows in ([0], [3, 1]):
+            alone = tf.function(method)(**{k: tf.gather(fields[k], rows) for k in inputs})
+            for output in together:
+                expected = tf.gather(together[output], rows)
+                np.testing.assert_allclose(
+                    alone[output], expected, atol=1e-5, rtol=1e-5, err_msg=f"{endpoint} {output}"
+                )
+
+
+# ---------------------------------------------------------------- binarisation
+
+
+def test_dynamic_binarisation_has_the_grey_value_as_its_mean_and_changes_with_the_step():
+    model = small("vae", binarize="dynamic")
+    grey = tf.constant(np.linspace(0, 1, 16, dtype="float32").reshape(1, 4, 4, 1))
+    draws = model.preprocess(tf.repeat(grey, 4000, 0), seed(1), training=True)["x"].numpy()
+    assert set(np.unique(draws)) == {0.0, 1.0}
+    error = np.sqrt(grey * (1 - grey) / 4000)
+    assert np.all(abs(draws.mean(0) - grey[0]) <= 5 * error[0])
+    first = model.step_seed()
+    model.steps.assign_add(1)
+    assert np.any(first != model.step_seed())
+    other = model.preprocess(tf.repeat(grey, 4000, 0), seed(2), training=True)["x"].numpy()
+    assert 0.2 < np.mean(draws != other) < 0.5
+
+
+@pytest.mark.parametrize(("binarize", "training"), [("fixed", True), ("fixed", False), ("dynamic", False)])
+def test_held_out_binarisation_depends_on_the_image_alone(binarize, training):
+    """Not on its place, its batch, the seed, uint8 or float, or on how TensorFlow runs it."""
+    model = small("vae", data_shape=(12, 12, 1), binarize=binarize)
+    levels = np.random.RandomState(0).randint(0, 256, (300, 12, 12, 1)).astype("uint8")
+
+    def binarized(images, number=1, **settings):
+        step = tf.function(lambda b: model.preprocess(b, seed(number), training)["x"], **settings)
+        return (step if settings else step.python_function)(tf.constant(images)).numpy()
+
+    once = binarized(levels)
+    np.testing.assert_array_equal(binarized(levels, number=2), once)
+    np.testing.assert_array_equal(binarized(levels[::-1])[::-1], once)
+    np.testing.assert_array_equal(binarized(levels[7:8]), once[7:8])
+    np.testing.assert_array_equal(binarized((levels / 255).astype("float32")), once)
+    np.testing.assert_array_equal(binarized(levels, jit_compile=False), once)
+    np.testing.assert_array_equal(binarized(levels, jit_compile=True), once)
+    assert abs(np.mean(once) - np.mean(levels / 255)) < 5 * 0.5 / np.sqrt(levels.size)
+    assert abs(np.mean(once[:, 3, 3] * once[:, 8, 8]) - 0.25) < 5 * 0.45 / np.sqrt(300)  # pixels are independent
+
+
+def test_the_noise_of_images_is_uniform_and_differs_between_similar_images():
+    steps = np.zeros((256, 12, 12, 1), "float32")
+    steps[:, 5, 5, 0] = np.arange(256) / 255  # images that differ in one pixel
+    noise = noise_of_image(tf.constant(steps)).numpy().reshape(256, 144)
+    assert noise.min() >= 0
+    assert noise.max() < 1
+    counts = np.histogram(noise, 20, (0, 1))[0]
+    expected = noise.size / 20
+    assert ((counts - expected) ** 2 / expected).sum() < 50  # chi squared of 19 degrees: below 1e-4
+    correlation = np.corrcoef(noise) - np.eye(256)
+    assert abs(correlation).max() < 6 / np.sqrt(144)
+    correlation = np.corrcoef(noise.T) - np.eye(144)
+    assert abs(correlation).max() < 6 / np.sqrt(256)

@@ -1,0 +1,417 @@
+"""Training: schedules, averages, guards, runs that are killed and go on, several devices."""
+
+import csv
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import small
+
+import zoo
+from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage
+from zoo.checkpoint import FILE, Checkpoint
+from zoo.errors import InvalidInput, OutputExists
+from zoo.training import Recipe, train
+
+HERE = pathlib.Path(__file__).parent
+X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")
+
+
+def batches(*arrays):
+    return tf.data.Dataset.from_tensor_slices(np.stack(arrays))
+
+
+def run_python(script, *arguments, code=0):
+    """Run a script in a process of its own, from which this folder's modules can be imported."""
+    path = os.pathsep.join([str(HERE.parent), str(HERE)])
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr[-3000:]
+
+
+# ---------------------------------------------------------------- the KL weight
+
+
+@pytest.mark.parametrize(
+    ("spec", "expected"),
+    [
+        ({"name": "linear", "steps": 4}, {0: 0, 1: 0.25, 2: 0.5, 4: 1, 100: 1}),
+        ({"name": "linear", "steps": 10, "start": 1.0, "stop": 4.0}, {0: 1, 5: 2.5, 10: 4, 11: 4}),
+        ({"name": "sigmoid", "steps": 12}, {0: 0, 6: 0.5, 12: 1, 13: 1, 9: 0.5 + 0.5 * np.tanh(1.5) / np.tanh(3)}),
+        # Fu et al. 2019, equation 6: tau = (t mod T/M) / (T/M), beta = tau / R up to R, then 1.
+        (
+            {"name": "cyclical", "steps": 40, "cycles": 4, "ramp": 0.5},
+            {0: 0, 1: 0.2, 5: 1, 9: 1, 10: 0, 12: 0.4, 29: 1, 30: 0, 34: 0.8, 39: 1, 40: 1, 75: 1},
+        ),
+        ({"name": "cyclical", "steps": 20, "cycles": 2, "ramp": 1.0, "stop": 2.0}, {0: 0, 5: 1, 9: 1.8, 10: 0, 20: 2}),
+    ],
+    ids=str,
+)
+def test_kl_schedules_have_their_published_values(spec, expected):
+    schedule = KL_SCHEDULES.create(spec)
+    for step, value in expected.items():
+        assert schedule.weight(step) == pytest.approx(value, abs=1e-9), step
+
+
+def test_a_schedule_moves_beta_with_the_updates_and_the_model_keeps_it(tmp_path):
+    model, other = small("vae"), small("vae")
+    model.compile("sgd")
+    schedule = KL_SCHEDULES.create({"name": "linear", "steps": 8})
+    betas = []
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: betas.append(float(model.beta)))
+    for _ in range(2):
+        model.fit(batches(X[:5], X[5:10]), epochs=2, callbacks=[schedule, watch], verbose=0)
+    assert betas == [0, 1 / 8, 2 / 8, 3 / 8, 4 / 8, 5 / 8, 6 / 8, 7 / 8]
+    model.save_weights(tmp_path / "m.weights.h5")
+    other.load_weights(tmp_path / "m.weights.h5")
+    assert (float(other.beta), int(other.steps)) == (7 / 8, 8)
+
+
+# ---------------------------------------------------------------- averages and early stopping
+
+
+def test_the_moving_average_is_its_formula_and_training_goes_on_from_its_own_weights():
+    model, decay = small("vae"), 0.3
+    model.compile(keras.optimizers.SGD(0.05))
+    trained, validated, begun = [], [], []
+    watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: trained.append(weights()))
+    watch.on_test_batch_begin = lambda batch, logs: validated.append(weights())
+    watch.on_epoch_begin = lambda epoch, logs: begun.append(weights())
+
+    def weights():
+        return [w.numpy() for w in model.trainable_variables]
+
+    def check(actual, expected):
+        for a, e in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-5, atol=1e-7)
+
+    average, ema, step = weights(), ExponentialMovingAverage(decay), 0
+    data = batches(X[:5], X[5:10], X[10:15])
+    for _ in range(2):  # the second fit starts from the first's average
+        for record in (trained, validated, begun):
+            record.clear()
+        model.fit(data, epochs=2, validation_data=batches(X[:5]), callbacks=[ema, watch], verbose=0)
+        for update, current in enumerate(trained):
+            step += 1
+            keep = min(decay, (1 + step) / (10 + step))
+            average = [keep * a + (1 - keep) * c for a, c in zip(average, current, strict=True)]
+            if update == 2:
+                check(validated[0], average)
+        check(validated[1], average)
+        check(begun[1], trained[2])
+        check(weights(), average)
+        assert any(np.any(a != b) for a, b in zip(average, trained[-1], strict=True))
+
+
+def epochs_until_stop(losses, betas=None, patience=2):
+    """(epochs run, the epoch whose weights are left) of early stopping; the weights are the epoch's number."""
+    model = small("vae")
+    stopping = EarlyStopping(patience)
+    stopping.set_model(model)
+    model.stop_training = False
+    for epoch, loss in enumerate(losses):
+        model.steps.assign(epoch)
+        model.beta.assign(betas[epoch] if betas else 1.0)
+        stopping.on_test_begin()
+        stopping.on_epoch_end(epoch, {"val_loss": loss})
+        if model.stop_training:
+            break
+    stopping.on_train_end()
+    return epoch + 1, int(model.steps)
+
+
+def test_early_stopping_waits_and_returns_to_the_best_weights():
+    assert epochs_until_stop([3.0, 1.0, 2.0, 0.5, 0.6, 0.7, 0.1]) == (6, 3)
+    assert epochs_until_stop([3.0, 2.0, 1.0]) == (3, 2)
+    assert epochs_until_stop([np.nan, 2.0, np.nan, 3.0, 1.0]) == (4, 1)
+
+
+def test_early_stopping_does_not_compare_losses_of_different_kl_weights():
+    assert epochs_until_stop([1.0, 2.0, 3.0, 4.0, 3.5, 5.0, 6.0], [0.0, 0.3, 0.6, 1.0, 1.0, 1.0, 1.0]) == (7, 4)
+
+
+# ---------------------------------------------------------------- updates that are not finite
+
+
+def fitted(*arrays):
+    model = small("vae", likelihood="normal")
+    model.compile(keras.optimizers.Adam(1e-2))
+    history = model.fit(batches(*arrays), verbose=0).history
+    return model, history
+
+
+def test_an_update_that_is_not_finite_leaves_weights_and_moments_alone_and_is_counted():
+    good = X[:5].astype("float32") / 255
+    expected, _ = fitted(good)
+    model, history = fitted(good, good * np.nan)
+    assert history["skipped"] == [1.0]
+    assert np.isfinite(history["loss"][0])
+    assert (int(model.steps), int(model.optimizer.iterations)) == (2, 1)
+    states = ([*m.trainable_variables, *m.optimizer.variables] for m in (model, expected))
+    for actual, wanted in zip(*states, strict=True):
+        np.testing.assert_array_equal(actual.numpy(), wanted.numpy(), err_msg=wanted.path)
+
+
+@pytest.mark.parametrize(("per_epoch", "stops_after"), [(3, 3), (130, 100)])
+def test_training_stops_when_nothing_is_finite_and_leaves_the_checkpoint(per_epoch, stops_after, tmp_path):
+    good = X[:5].astype("float32") / 255
+    model = small("vae", likelihood="normal", encoder={"name": "mlp", "hidden_units": [2]})
+    model.compile(keras.optimizers.Adam(1e-2))
+    checkpoint = Checkpoint(tmp_path, {})
+    model.fit(batches(good), callbacks=[checkpoint], verbose=0)
+    before = (tmp_path / FILE).read_bytes()
+    bad = tf.data.Dataset.from_tensors(good * np.nan).repeat(per_epoch)
+    with pytest.raises(FloatingPointError, match="not finite"):
+        model.fit(bad, epochs=5, callbacks=[checkpoint], verbose=0)
+    assert int(model.steps) == 1 + stops_after
+    assert (tmp_path / FILE).read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [FILE]
+
+
+def test_evaluation_shows_a_loss_that_is_not_finite():
+    model = small("vae", likelihood="normal")
+    model.compile()
+    assert np.isnan(model.evaluate(batches(X[:5] / np.float32("nan")), verbose=0, return_dict=True)["loss"])
+
+
+# ---------------------------------------------------------------- runs
+
+MODEL = {"latent_dim": 2, "data_shape": [4, 4, 1], "encoder": {"name": "mlp", "hidden_units": [4]}}
+RECIPE = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "seed": 5}
+FULL_RECIPE = {
+    **RECIPE,
+    "schedule": "cosine",
+    "warmup_steps": 3,
+    "kl": {"name": "linear", "steps": 10},
+    "ema": 0.9,
+    "clipnorm": 1.0,
+    "patience": 3,
+    "deterministic": True,
+}
+STEPS = 6  # 96 training images in batches of 16
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A preset's data: 96 training images, 12 for validation."""
+    path = tmp_path_factory.mktemp("data") / "x.npz"
+    np.savez(path, x=X)
+    return {"name": str(path), "split": "train", "validation": "validation"}
+
+
+def preset(data, model="vae", config=None, **recipe):
+    return {"model": model, "config": {**MODEL, **(config or {})}, "data": data, "recipe": {**RECIPE, **recipe}}
+
+
+RUNS = """
+import json, os, sys
+from zoo.callbacks import StopWhenNotFinite
+from zoo.training import train
+
+def end(self, batch, logs=None):
+    if int(self.model.steps) == int(stop_at):
+        how()
+
+def interrupt():
+    raise KeyboardInterrupt
+
+StopWhenNotFinite.on_train_batch_end = end
+preset, *runs = sys.argv[1:]
+for run in runs:
+    directory, how, stop_at = run.split("@")
+    how = {"whole": None, "kill": lambda: os._exit(9), "interrupt": interrupt}[how]
+    resume = os.path.exists(directory)
+    try:
+        train(directory, None if resume else json.loads(preset), resume=resume, verbose=0)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """Folders of the same run: twice whole, killed in its third epoch and resumed, stopped in its first and resumed."""
+    folder = tmp_path_factory.mktemp("runs")
+    text = json.dumps(preset(data, config={"binarize": "dynamic"}, **FULL_RECIPE))
+    whole, again, late, early = (folder / name for name in ("whole", "again", "late", "early"))
+    run_python(RUNS, text, f"{whole}@whole@-1", f"{early}@interrupt@2", f"{late}@kill@{2 * STEPS + 2}", code=9)
+    run_python(RUNS, text, *(f"{path}@whole@-1" for path in (again, early, late)))
+    return {path.name: path for path in (whole, again, late, early)}
+
+
+@pytest.mark.parametrize("other", ["again", "late", "early"])
+def test_a_run_with_the_same_seed_is_the_same_run_even_when_it_was_killed_and_resumed(runs, other):
+    """EMA, KL schedule, cosine with warm-up, early stopping and dynamic binarisation are all on."""
+    whole, same = (dict(np.load(runs[name] / FILE)) for name in ("whole", other))
+    assert whole.keys() == same.keys()
+    assert {"ema/0", "early_stopping/best", "variable/0", "epoch"} < whole.keys()
+    for key in whole:
+        np.testing.assert_array_equal(whole[key], same[key], err_msg=key)
+    for expected, actual in zip(*(zoo.load(runs[name]).get_weights() for name in ("whole", other)), strict=True):
+        np.testing.assert_array_equal(expected, actual)
+
+
+@pytest.mark.parametrize("name", ["whole", "late", "early"])
+def test_the_logs_of_a_run_have_every_epoch_once(runs, name):
+    def rows(file):
+        with open(runs[name] / file, newline="") as opened:
+            return list(csv.reader(opened))
+
+    header, *log = rows("log.csv")
+    assert {"epoch", "elbo", "reconstruction", "kl", "loss", "val_loss", "skipped"} <= set(header)
+    assert [row[0] for row in log] == ["0", "1", "2", "3"]
+    units = rows("kl_per_unit.csv")
+    assert [row[:2] for row in units] == [[str(e), "z"] for e in range(4)]
+    for entry, row in zip((dict(zip(header, row, strict=True)) for row in log), units, strict=True):
+        assert sum(map(float, row[2:])) == pytest.approx(float(entry["kl"]), rel=1e-4)
+        assert float(entry["elbo"]) == pytest.approx(float(entry["reconstruction"]) - float(entry["kl"]), abs=1e-4)
+
+
+def test_the_card_of_a_run_says_how_it_was_made(runs, data):
+    card = json.loads((runs["late"] / "card.json").read_text())
+    assert card["recipe"] == {**Recipe().__dict__, **FULL_RECIPE}
+    assert (card["seed"], card["epochs_trained"], card["data"]) == (5, 4, data)
+
+
+def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_path):
+    settings = preset(data, epochs=1, learning_rate=1e-9, ema=None, kl={"name": "linear", "steps": 12})
+    model, _ = train(tmp_path / "tuned", settings, start=runs["whole"], verbose=0)
+    original = zoo.load(runs["whole"])
+    assert model.binarize == "dynamic"
+    for tuned, before in zip(model.trainable_variables, original.trainable_variables, strict=True):
+        np.testing.assert_allclose(tuned, before, atol=1e-6)
+    assert int(model.steps) == STEPS
+    assert float(model.beta) == pytest.approx((STEPS - 1) / 12)
+
+
+def test_a_folder_in_use_is_kept_unless_it_holds_a_run_and_is_to_be_overwritten(data, tmp_path):
+    quick = preset(data, epochs=1, ema=None)
+    (tmp_path / "notes").mkdir()
+    note = tmp_path / "notes" / "thesis.txt"
+    note.write_text("mine")
+    with pytest.raises(OutputExists, match="not empty"):
+        train(tmp_path / "notes", quick, verbose=0)
+    with pytest.raises(InvalidInput, match="holds no earlier run"):
+        train(tmp_path / "notes", quick, overwrite=True, verbose=0)
+    assert note.read_text() == "mine"
+
+    run = tmp_path / "run"
+    train(run, quick, verbose=0)
+    (run / "old").write_text("")
+    with pytest.raises(OutputExists):
+        train(run, quick, verbose=0)
+    # Settings that are wrong are found before anything is deleted.
+    for wrong in ({"kl": {"name": "linaer"}}, {"kl": {"name": "linear"}}, {"ema": 2.0}, {"batch_size": 500}):
+        with pytest.raises(InvalidInput):
+            train(run, preset(data, **wrong), overwrite=True, verbose=0)
+        assert (run / "old").exists()
+    train(run, quick, overwrite=True, verbose=0)
+    assert not (run / "old").exists()
+
+
+@pytest.mark.parametrize("place", ["/proc/nowhere/run", "a_file/run"])
+def test_a_folder_that_cannot_be_written_is_one_line(place, data, tmp_path):
+    (tmp_path / "a_file").write_text("")
+    with pytest.raises(InvalidInput, match="cannot write to"):
+        train(tmp_path / place, preset(data), verbose=0)
+
+
+BAD_RUNS = [
+    ({"epoch": 3}, "did you mean epochs"),
+    ({"epochs": 0}, "epochs must be positive"),
+    ({"learning_rate": -1.0}, "learning_rate must be positive"),
+    ({"schedule": "cosin"}, "did you mean cosine"),
+    ({"kl": {"name": "cylical", "steps": 3}}, "did you mean cyclical"),
+    ({"kl": {"name": "linear", "step": 3}}, "did you mean steps"),
+    ({"kl": {"name": "linear"}}, "needs a value for 'steps'"),
+    ({"kl": {"name": "cyclical", "steps": 3, "ramp": 0.0}}, "ramp is"),
+    ({"ema": 1.0}, "between 0 and 1"),
+    ({"patience": 0}, "patience must be positive"),
+    ({"clipnorm": 0.0}, "clipnorm must be positive"),
+    ({"batch_size": 97}, "do not fill one batch"),
+]
+
+
+@pytest.mark.parametrize(("settings", "message"), BAD_RUNS, ids=[m for _, m in BAD_RUNS])
+def test_a_wrong_recipe_is_one_line_and_leaves_nothing(settings, message, data, tmp_path):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        train(tmp_path / "run", preset(data, **settings), verbose=0)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_early_stopping_without_validation_data_and_resuming_nothing_are_refused(data, tmp_path):
+    with pytest.raises(InvalidInput, match="needs validation data"):
+        train(tmp_path / "run", preset({**data, "validation": None}, patience=2), verbose=0)
+    with pytest.raises(InvalidInput, match="there is no file"):
+        train(tmp_path / "run", resume=True)
+
+
+def test_a_checkpoint_of_another_model_is_refused(runs, tmp_path):
+    model = small("vae")
+    model.compile("adam")
+    checkpoint = Checkpoint(runs["whole"], {})
+    checkpoint.set_model(model)
+    with pytest.raises(InvalidInput, match="another model or optimiser"):
+        checkpoint.restore()
+
+
+def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
+    rate = Recipe(epochs=10, learning_rate=0.1, schedule="cosine", warmup_steps=20).optimizer(10)._learning_rate
+    assert [float(rate(step)) for step in (0, 10, 20)] == pytest.approx([0, 0.05, 0.1], abs=1e-6)
+    assert float(rate(60)) == pytest.approx(0.1 * (0.01 + 0.99 * 0.5), rel=1e-4)
+    assert float(rate(100)) == pytest.approx(0.001, rel=1e-4)
+    constant = Recipe(epochs=10, learning_rate=0.1, warmup_steps=20).optimizer(10)._learning_rate
+    assert [float(constant(step)) for step in (10, 20, 99)] == pytest.approx([0.05, 0.1, 0.1])
+
+
+# ---------------------------------------------------------------- several devices
+
+MIRRORED = """
+import contextlib
+import keras, numpy as np, tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from support import small
+
+random = np.random.RandomState(0)
+good, other = random.normal(size=(2, 8, 4, 4, 1)).astype("float32")
+half_bad = np.where(np.arange(8).reshape(8, 1, 1, 1) < 4, good, np.nan)  # bad on the second device alone
+
+def fitted(strategy, *arrays):
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = small("autoencoder", likelihood="normal")
+        model.compile(keras.optimizers.SGD(0.1, momentum=0.9))
+    logs = model.fit(tf.data.Dataset.from_tensor_slices(np.stack(arrays)), verbose=0).history
+    return logs, [w.numpy() for w in [*model.trainable_variables, *model.optimizer.variables]]
+
+def same(a, b):
+    for x, y in zip(a, b, strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-6)
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+assert two.num_replicas_in_sync == 2
+one_logs, one = fitted(None, good, other)
+two_logs, both = fitted(two, good, other)
+same(one, both)
+np.testing.assert_allclose(one_logs["loss"], two_logs["loss"], rtol=1e-4)
+bad_logs, skipped = fitted(two, good, half_bad, other)
+same(one, skipped)
+assert bad_logs["skipped"] == [1.0], bad_logs
+assert np.isfinite(bad_logs["loss"][0])
+
+with two.scope():
+    model = small("vae")
+first, second = two.experimental_local_results(two.run(model.step_seed))
+assert (first.numpy() != second.numpy()).any()
+"""
+
+
+def test_two_devices_take_the_step_of_one_skip_what_is_not_finite_together_and_draw_their_own_numbers():
+    run_python(MIRRORED)
