@@ -10,7 +10,7 @@ from support import random_batch, seed, small
 
 import zoo
 from zoo.errors import InvalidInput
-from zoo.models.base import noise_of_image
+from zoo.randomness import noise_of_image
 from zoo.registry import model_class
 
 MODELS = zoo.list_models()

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from zoo.errors import InvalidInput
+from zoo.settings import merge, overrides
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -37,50 +38,20 @@ def show(content, as_json):
             typer.echo(entry)
 
 
-def overrides(settings):
-    """["a.b=1", "c=x"] -> {"a": {"b": 1}, "c": "x"}; values are JSON, anything else is a string."""
-    result = {}
-    for setting in settings or []:
-        key, sign, text = setting.partition("=")
-        if not sign or not key:
-            raise InvalidInput(f"--set takes key=value, got {setting!r}")
-        try:
-            value = json_module.loads(text)
-        except json_module.JSONDecodeError:
-            value = text
-        *parents, last = key.split(".")
-        place = result
-        for parent in parents:
-            old = place.setdefault(parent, {})
-            place[parent] = {"name": old} if isinstance(old, str) else old
-            place = place[parent]
-            if not isinstance(place, dict):
-                raise InvalidInput(f"{setting!r} sets a part of {parent}, which is {place!r}")
-        place[last] = value
-    return result
-
-
-def merge(base, changes, defaults=None):
-    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed.
-
-    `defaults` are what `base` leaves unsaid, for changes to it.
-    """
-    merged = dict(base)
-    for key, value in changes.items():
-        old = merged.get(key, (defaults or {}).get(key))
-        if isinstance(value, dict) and "name" not in value and isinstance(old, (dict, str)):
-            old = {"name": old} if isinstance(old, str) else old
-            value = merge(old, value)
-        merged[key] = value
-    return merged
-
-
 def defaults_of(model):
     """Argument -> default of a model kind."""
     from zoo.registry import model_class
 
     cls, defaults = model_class(model)
     return {**cls.argument_defaults(), **defaults}
+
+
+def import_tensorflow():
+    """Import TensorFlow without what its C++ parts print before logging is set up."""
+    from zoo.quiet import quiet_stderr
+
+    with quiet_stderr():
+        import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
@@ -115,6 +86,7 @@ def list_command(
         from zoo.presets import list_presets
 
         return show(fnmatch.filter(list_presets(), pattern), json)
+    import_tensorflow()
     from zoo.registry import list_models
 
     return show(list_models(pattern), json)
@@ -140,6 +112,7 @@ def info(
         return show(read_card(name), json)
     if name in list_datasets():
         return show(describe_dataset(name), json)
+    import_tensorflow()
     from zoo.registry import MODELS, list_models
 
     if name not in list_models():
@@ -192,6 +165,7 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
     """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
+    import_tensorflow()
     from zoo import training
     from zoo.presets import read_preset
 
@@ -248,6 +222,7 @@ def evaluate(
     json: Json = False,
 ):
     """Measure NLL, ELBO, KL and active units. Example: zoo evaluate vae_mnist --num-samples 5000"""
+    import_tensorflow()
     from zoo import cards, evaluation, pretrained
 
     model, card = pretrained.load(name), pretrained.read_card(name)
@@ -298,6 +273,7 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a TFLite file.")] = False,
 ):
     """Export for TF Serving or phones. Example: zoo export vae_mnist --format tflite --output exports"""
+    import_tensorflow()
     import zoo
     from zoo.errors import choose
     from zoo.export import verify as check
@@ -376,6 +352,7 @@ def plot(
 
 def picture(name, kind, output, **settings):
     """Draw one kind of picture of a pretrained model, and say where it is."""
+    import_tensorflow()
     from zoo import plots
 
     plots.draw(name, kind, output, **settings)
@@ -389,6 +366,7 @@ def demo(
     ),
 ):
     """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    import_tensorflow()
     from zoo.demo import run
 
     run(output)

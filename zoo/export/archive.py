@@ -1,11 +1,11 @@
 """What both exports share: a model's endpoints in a Keras export archive, and silence."""
 
 import contextlib
-import os
-import tempfile
 
 import keras
 import tensorflow as tf
+
+from zoo.quiet import quiet_stderr
 
 
 def write_archive(model, endpoints, specs, directory, batch_size=None):
@@ -32,16 +32,12 @@ def spread(method):
 
 @contextlib.contextmanager
 def quiet():
-    """Hold back what TensorFlow and MLIR write to stderr; Python's own errors still travel as exceptions."""
+    """Hold back what TensorFlow and MLIR write to the error stream and TensorFlow's logger."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
-    kept = os.dup(2)
     try:
-        with tempfile.TemporaryFile() as sink:
-            os.dup2(sink.fileno(), 2)
+        with quiet_stderr():
             yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
         logger.setLevel(level)

@@ -1,8 +1,6 @@
 """The contract of every model, and the one training step they share."""
 
-import contextlib
 import inspect
-import random
 
 import keras
 import tensorflow as tf
@@ -14,20 +12,9 @@ from zoo.data.check import check_batch
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.metrics import ActiveUnits
+from zoo.randomness import as_seed, noise_of_image
 
 BINARIZE = (None, "dynamic", "fixed")
-
-
-def fresh_seed():
-    """An int32 [2] seed from Python's generator, which `keras.utils.set_random_seed` governs."""
-    return tf.constant([random.randrange(2**31), random.randrange(2**31)], tf.int32)
-
-
-def as_seed(seed):
-    """None, an int or an int32 [2] tensor -> int32 [2]."""
-    if seed is None:
-        return fresh_seed()
-    return tf.constant([0, seed], tf.int32) if isinstance(seed, int) else tf.cast(seed, tf.int32)
 
 
 class LatentVariableModel(keras.Model):
@@ -72,7 +59,8 @@ class LatentVariableModel(keras.Model):
             raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
         self.bound = bounds.get(bound)
         self.num_samples, self.binarize, self.seed = num_samples, binarize, seed
-        self.beta = self.add_weight(name="beta", shape=(), initializer=constant(beta), trainable=False)
+        start = keras.initializers.Constant(beta)
+        self.beta = self.add_weight(name="beta", shape=(), initializer=start, trainable=False)
         self.steps = self.add_weight(name="steps", shape=(), dtype="int32", initializer="zeros", trainable=False)
         kl = ["kl"] + [f"kl_{latent}" for latent in self.latent_names if len(self.latent_names) > 1]
         names = ["loss", "elbo", "reconstruction", *kl] if self.has_bound else ["loss", "reconstruction"]
@@ -234,7 +222,8 @@ class LatentVariableModel(keras.Model):
             loss = tf.reduce_mean(trace.penalty - self.objective(trace))
             total = self.optimizer.scale_loss(loss + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
         gradients = tape.gradient(total, self.trainable_variables)
-        finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(g)) for g in [loss, *gradients] if g is not None])
+        # One sum of squares: what overflows it would overflow Adam's second moments too.
+        finite = tf.math.is_finite(loss + tf.add_n([tf.nn.l2_loss(g) for g in gradients if g is not None]))
         self.steps.assign_add(1)
         self.update_if(finite, gradients)
         return self.update_metrics(trace, loss, finite)
@@ -333,43 +322,3 @@ class LatentVariableModel(keras.Model):
         Methods take keyword tensors with a leading row axis and return a dict of tensors, row by row.
         """
         raise NotImplementedError
-
-
-def constant(value):
-    return keras.initializers.Constant(value)
-
-
-@contextlib.contextmanager
-def seeded(seed):
-    """Layers made inside the block draw weights that depend on `seed` alone; Python's generator is left as it was."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
-
-
-def noise_of_image(x):
-    """Uniform noise, [B, ...] like x in [0, 1), that depends on each image alone: not on its place, batch or split.
-
-    The image's 8-bit levels are hashed to two keys, and these with each pixel's place to its noise. Whole numbers
-    alone are used, because TensorFlow's own generators draw other numbers under XLA.
-    """
-    levels = tf.cast(tf.round(tf.reshape(x, [tf.shape(x)[0], -1]) * 255.0), tf.uint32)
-    places = tf.cast(tf.range(1, 2 * tf.shape(levels)[1] + 1), tf.uint32)
-    first, second = tf.unstack(tf.reshape(scramble(places), [2, -1]))
-    keys = [tf.reduce_sum(levels * factors, 1, keepdims=True) for factors in (first, second)]
-    bits = scramble(tf.bitwise.bitwise_xor(scramble(first + keys[0]), keys[1]))
-    return tf.reshape(tf.cast(right_shift(bits, 8), tf.float32) / 2.0**24, tf.shape(x))
-
-
-def scramble(bits):
-    """A one-to-one map of uint32 in which every bit of the result depends on all bits: C. Wellons' lowbias32."""
-    for shift, factor in ((16, 0x7FEB352D), (15, 0x846CA68B), (16, 1)):
-        bits = tf.bitwise.bitwise_xor(bits, right_shift(bits, shift)) * tf.constant(factor, tf.uint32)
-    return bits
-
-
-def right_shift(bits, count):
-    return tf.bitwise.right_shift(bits, tf.constant(count, tf.uint32))

@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
-from zoo.models.base import seeded
 from zoo.models.vae import VAE
+from zoo.randomness import seeded
 from zoo.registry import register
 
 

@@ -15,7 +15,8 @@ import tensorflow_probability as tfp
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
-from zoo.models.base import LatentVariableModel, as_seed, seeded
+from zoo.models.base import LatentVariableModel
+from zoo.randomness import as_seed, seeded
 from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS, POSTERIORS, PRIORS, register
 from zoo.trace import Trace
 

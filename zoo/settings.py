@@ -1,0 +1,43 @@
+"""Settings as a command line gives them: dotted keys, JSON values, laid over a preset."""
+
+import json
+
+from zoo.errors import InvalidInput
+
+
+def overrides(settings):
+    """["a.b=1", "c=x"] -> {"a": {"b": 1}, "c": "x"}; values are JSON, anything else is a string."""
+    result = {}
+    for setting in settings or []:
+        key, sign, text = setting.partition("=")
+        if not sign or not key:
+            raise InvalidInput(f"--set takes key=value, got {setting!r}")
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text
+        *parents, last = key.split(".")
+        place = result
+        for parent in parents:
+            old = place.setdefault(parent, {})
+            place[parent] = {"name": old} if isinstance(old, str) else old
+            place = place[parent]
+            if not isinstance(place, dict):
+                raise InvalidInput(f"{setting!r} sets a part of {parent}, which is {place!r}")
+        place[last] = value
+    return result
+
+
+def merge(base, changes, defaults=None):
+    """`base` with `changes` laid over it, dict by dict; a part given by its name becomes a dict to be changed.
+
+    `defaults` are what `base` leaves unsaid, for changes to it.
+    """
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key, (defaults or {}).get(key))
+        if isinstance(value, dict) and "name" not in value and isinstance(old, (dict, str)):
+            old = {"name": old} if isinstance(old, str) else old
+            value = merge(old, value)
+        merged[key] = value
+    return merged
