@@ -16,7 +16,7 @@ from zoo.errors import InvalidInput
 from zoo.registry import model_class
 from zoo.trace import Trace
 
-tfd, tfb = tfp.distributions, tfp.bijectors
+tfd = tfp.distributions
 CLASSES = {model_class(name)[0] for name in zoo.list_models()}
 GENERATIVE = sorted(cls.registry_name for cls in CLASSES if cls.has_bound)
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)
@@ -78,13 +78,13 @@ def linear_gaussian(noise=0.5):
     covariance = np.linalg.inv(np.eye(2) + W @ W.T / noise**2)
     factor = np.linalg.cholesky(covariance)
     diagonal = tfp.math.softplus_inverse(np.diag(factor) - 1e-4) + 1e-4  # of `soft_scale`
-    raw = tfb.FillTriangular().inverse(tf.constant(factor - np.diag(np.diag(factor)) + np.diag(diagonal)))
+    raw = (factor - np.diag(np.diag(factor)) + np.diag(diagonal))[np.tril_indices(2)]  # row by row
     gain = W.T @ covariance / noise**2
     model.posterior_head.dense.set_weights(
-        [np.concatenate([gain, np.zeros((3, 3))], 1), np.concatenate([-c @ gain, raw.numpy()])]
+        [np.concatenate([gain, np.zeros((3, 3))], 1), np.concatenate([-c @ gain, raw])]
     )
     model.decoder.set_weights([W, c])
-    marginal = tfd.MultivariateNormalFullCovariance(c, W.T @ W + noise**2 * np.eye(3))
+    marginal = tfd.MultivariateNormalTriL(c, np.linalg.cholesky(W.T @ W + noise**2 * np.eye(3)))
     return model, marginal
 
 
