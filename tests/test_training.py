@@ -138,6 +138,8 @@ def test_early_stopping_does_not_compare_losses_of_different_kl_weights():
 
 # ---------------------------------------------------------------- updates that are not finite
 
+HUGE = np.float32(1e30)  # finite, so the check of the data lets it through; its square is not
+
 
 def fitted(*arrays):
     model = small("vae", likelihood="normal")
@@ -149,13 +151,26 @@ def fitted(*arrays):
 def test_an_update_that_is_not_finite_leaves_weights_and_moments_alone_and_is_counted():
     good = X[:5].astype("float32") / 255
     expected, _ = fitted(good)
-    model, history = fitted(good, good * np.nan)
+    model, history = fitted(good, good * HUGE)
     assert history["skipped"] == [1.0]
     assert np.isfinite(history["loss"][0])
     assert (int(model.steps), int(model.optimizer.iterations)) == (2, 1)
     states = ([*m.trainable_variables, *m.optimizer.variables] for m in (model, expected))
     for actual, wanted in zip(*states, strict=True):
         np.testing.assert_array_equal(actual.numpy(), wanted.numpy(), err_msg=wanted.path)
+
+
+def test_an_update_that_is_not_finite_leaves_the_statistics_of_batch_normalisation_alone():
+    encoder = {"name": "mlp", "hidden_units": [4], "batch_norm": True}
+    model = small("vae", encoder=encoder, likelihood="normal")
+    model.compile()
+    bad = X[:5].astype("float32") / 255
+    model.fit(batches(bad), verbose=0)
+    known = [v.numpy() for v in model.non_trainable_weights if v is not model.steps]
+    assert len(known) > 2
+    model.train_on_batch(bad * np.nan)
+    for variable, value in zip((v for v in model.non_trainable_weights if v is not model.steps), known, strict=True):
+        np.testing.assert_array_equal(variable.numpy(), value)
 
 
 @pytest.mark.parametrize(("per_epoch", "stops_after"), [(3, 3), (130, 100)])
@@ -166,7 +181,7 @@ def test_training_stops_when_nothing_is_finite_and_leaves_the_checkpoint(per_epo
     checkpoint = Checkpoint(tmp_path, {})
     model.fit(batches(good), callbacks=[checkpoint], verbose=0)
     before = (tmp_path / FILE).read_bytes()
-    bad = tf.data.Dataset.from_tensors(good * np.nan).repeat(per_epoch)
+    bad = tf.data.Dataset.from_tensors(good * HUGE).repeat(per_epoch)
     with pytest.raises(FloatingPointError, match="not finite"):
         model.fit(bad, epochs=5, callbacks=[checkpoint], verbose=0)
     assert int(model.steps) == 1 + stops_after
@@ -382,7 +397,7 @@ from support import small
 
 random = np.random.RandomState(0)
 good, other = random.normal(size=(2, 8, 4, 4, 1)).astype("float32")
-half_bad = np.where(np.arange(8).reshape(8, 1, 1, 1) < 4, good, np.nan)  # bad on the second device alone
+half_bad = np.where(np.arange(8).reshape(8, 1, 1, 1) < 4, good, 1e30)  # bad on the second device alone
 
 def fitted(strategy, *arrays):
     with strategy.scope() if strategy else contextlib.nullcontext():

@@ -8,7 +8,7 @@ import tensorflow as tf
 import zoo.networks  # noqa: F401  (registers the parts)
 from zoo import bounds
 from zoo.callbacks import StopWhenNotFinite
-from zoo.data.check import check_batch
+from zoo.data.check import check_batch, check_dataset
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.metrics import ActiveUnits
@@ -217,6 +217,8 @@ class LatentVariableModel(keras.Model):
     def train_step(self, batch):
         noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
         inputs = self.preprocess(batch, noise_seed, training=True)
+        statistics = [v for v in self.non_trainable_weights if v is not self.beta and v is not self.steps]
+        before = [tf.convert_to_tensor(v) for v in statistics]
         with tf.GradientTape() as tape:
             trace = self(inputs, training=True, seed=draw_seed)
             loss = tf.reduce_mean(trace.penalty - self.objective(trace))
@@ -226,6 +228,8 @@ class LatentVariableModel(keras.Model):
         finite = tf.math.is_finite(loss + tf.add_n([tf.nn.l2_loss(g) for g in gradients if g is not None]))
         self.steps.assign_add(1)
         self.update_if(finite, gradients)
+        for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
+            variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
         return self.update_metrics(trace, loss, finite)
 
     def test_step(self, batch):
@@ -285,9 +289,12 @@ class LatentVariableModel(keras.Model):
         return {name: value for name, value in logs.items() if value is not None}
 
     def fit(self, x=None, *args, callbacks=None, **kwargs):
-        """Keras' `fit`, which also stops with a clear message when updates stay non-finite."""
+        """Keras' `fit`, which first checks the data and stops with a clear message when updates stay non-finite."""
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        for data in (x, kwargs.get("validation_data")):
+            if data is not None:
+                check_dataset(data, self.data_spec)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
         if isinstance(callbacks, keras.callbacks.CallbackList):
@@ -297,7 +304,11 @@ class LatentVariableModel(keras.Model):
         return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def log_prob(self, x, num_samples=100, seed=None, **condition):
-        """[B]: the importance-weighted estimate of log p(x | condition), nats. Burda et al. 2016, arXiv:1509.00519."""
+        """[B]: the importance-weighted estimate of log p(x | condition), nats. Burda et al. 2016, arXiv:1509.00519.
+
+        x is scored as it is: binarise grey images first, as `zoo.evaluate` does, by
+        `model.preprocess(x, None, training=False)["x"]`.
+        """
         check_positive(num_samples=num_samples)
         return self(self.inputs(x=x, **condition), num_samples=num_samples, seed=as_seed(seed)).log_marginal
 
