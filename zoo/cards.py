@@ -1,7 +1,8 @@
 """Model cards: measured numbers go into `card.json`, and README.md is written from it.
 
 python -m zoo.cards publish RUN NAME    make the run of a folder the pretrained model NAME
-python -m zoo.cards table README.md     write the table of pretrained models between README's two markers
+python -m zoo.cards refresh README.md   write what the presets say of published numbers, targets and notes into the
+                                        cards, every card's README, and the table between README's two markers
 """
 
 import contextlib
@@ -14,10 +15,12 @@ import tempfile
 from zoo import plots, pretrained
 from zoo.errors import InvalidInput
 from zoo.files import atomic, write_json
+from zoo.presets import list_presets, read_preset
 from zoo.training import KL_LOG, LOG
 
 PICTURES = ("samples", "reconstructions", "manifold", "traversals", "latents", "training", "kl")
-MARKERS = ("<!-- models: written by python -m zoo.cards table -->", "<!-- end of models -->")
+SAID_BY_PRESET = ("reference", "target", "notes")
+MARKERS = ("<!-- models: written by python -m zoo.cards refresh -->", "<!-- end of models -->")
 
 
 def record(name, metrics, probe, command, split):
@@ -27,8 +30,7 @@ def record(name, metrics, probe, command, split):
     card["metrics"] = metrics
     card["probe"] = probe
     card["evaluation"] = {"command": command, "split": split, "versions": pretrained.versions()}
-    write_json(home / "card.json", card)
-    write_readme(home, card)
+    finish(home, card)
 
 
 def publish(run, name):
@@ -45,11 +47,20 @@ def publish(run, name):
     export_saved_model(model, home, version=1)
     card = pretrained.read_card(home)
     card["tflite"] = measure_tflite(model)
-    write_json(home / "card.json", card)
     for kind in PICTURES:
         with contextlib.suppress(InvalidInput):  # a kind this model has not
             plots.draw(home, kind, home / f"{kind}.png")
-    write_readme(home, card)
+    finish(home, card)
+
+
+def finish(home, card):
+    """Write a card, with what its preset says, and its README."""
+    if card["name"] in list_presets():
+        preset = read_preset(card["name"])
+        card |= {key: preset[key] for key in SAID_BY_PRESET if key in preset}
+    write_json(home / "card.json", card)
+    with atomic(home / "README.md") as temporary:
+        temporary.write_text(readme(home, card))
 
 
 def measure_tflite(model):
@@ -70,12 +81,6 @@ def measure_tflite(model):
     return measured
 
 
-def write_readme(home, card):
-    """README.md of a pretrained model, from its card alone."""
-    with atomic(home / "README.md") as temporary:
-        temporary.write_text(readme(home, card))
-
-
 def readme(home, card):
     """The model card as Markdown."""
     data, evaluation = card.get("data", {}), card.get("evaluation", {})
@@ -93,6 +98,7 @@ def readme(home, card):
         "",
         *picture_lines(home),
         *metric_table(card),
+        *target_lines(card),
         *reference_table(card),
         f"Data protocol: {data.get('protocol', 'as given')}",
         "",
@@ -126,16 +132,25 @@ def metric_table(card):
     return [*lines, "", "Nats per image, unless bits per dimension.", ""]
 
 
+def target_lines(card):
+    """Whether what was aimed at was reached, as Markdown lines."""
+    lines = []
+    for metric, aim in card.get("target", {}).items():
+        if metric in card.get("metrics", {}):
+            value = card["metrics"][metric]["value"]
+            lines += [f"Target: {metric} {aim} or lower: {'met' if value <= aim else 'missed'} ({value:.2f}).", ""]
+    return lines
+
+
 def reference_table(card):
     """Published numbers beside the measured ones, as Markdown lines."""
     if not card.get("reference"):
         return []
     lines = ["| published | value | here |", "|---|---|---|"]
     for entry in card["reference"]:
-        here = card.get("metrics", {}).get(entry["metric"])
-        lines.append(
-            f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here and round(here['value'], 2)} |"
-        )
+        measured = card.get("metrics", {}).get(entry["metric"])
+        here = f"{measured['value']:.2f}" if measured else ""
+        lines.append(f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here} |")
     return [*lines, ""]
 
 
@@ -178,14 +193,21 @@ def model_table():
     return lines
 
 
-def write_table(path):
-    """Put `model_table` between the markers of a README."""
+def refresh(path):
+    """Write every card and its README anew, and `model_table` between the markers of the README at `path`."""
+    for name in pretrained.list_pretrained():
+        finish(pretrained.locate(name), pretrained.read_card(name))
     text = pathlib.Path(path).read_text()
+    with atomic(path) as temporary:
+        temporary.write_text(with_table(text))
+
+
+def with_table(text):
+    """A README's text with the table of pretrained models between its markers."""
     head, _, rest = text.partition(MARKERS[0])
     _, _, tail = rest.partition(MARKERS[1])
-    with atomic(path) as temporary:
-        temporary.write_text("\n".join([head + MARKERS[0], "", *model_table(), "", MARKERS[1] + tail]))
+    return "\n".join([head + MARKERS[0], "", *model_table(), "", MARKERS[1] + tail])
 
 
 if __name__ == "__main__":
-    {"publish": publish, "table": write_table}[sys.argv[1]](*sys.argv[2:])
+    {"publish": publish, "refresh": refresh}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,49 @@
+"""Cards: what is written in Markdown is what was measured."""
+
+import pathlib
+
+import pytest
+
+from zoo import cards, pretrained
+from zoo.presets import list_presets, read_preset
+
+ROOT = pathlib.Path(__file__).parent.parent
+NAMES = pretrained.list_pretrained()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_card_is_complete_and_its_readme_says_the_same(name):
+    home, card = pretrained.locate(name), pretrained.read_card(name)
+    assert (home / "README.md").read_text() == cards.readme(home, card)
+    for key in ("data", "recipe", "command", "seed", "date", "versions", "metrics", "probe", "tflite", "evaluation"):
+        assert card[key] or card[key] == 0, key
+    for metric in ("nll", "elbo", "reconstruction", "kl"):
+        assert card["metrics"][metric]["standard_error"] > 0
+    assert (home / "1" / "saved_model.pb").is_file()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pretrained_model_is_what_its_preset_trains(name):
+    card, preset = pretrained.read_card(name), read_preset(name)
+    assert card["model"] == preset["model"]
+    assert card["config"] == {"seed": card["seed"], **preset["config"]}
+    assert card["data"].items() >= preset["data"].items()
+    assert card["recipe"].items() >= preset["recipe"].items()
+    for key in cards.SAID_BY_PRESET:
+        assert card.get(key, None) == preset.get(key, card.get(key))
+
+
+def test_every_preset_has_a_pretrained_model():
+    assert list_presets() == NAMES
+
+
+def test_the_table_of_the_readme_is_that_of_the_cards():
+    text = (ROOT / "README.md").read_text()
+    assert text == cards.with_table(text)
+
+
+def test_a_missed_target_is_called_missed():
+    card = {"target": {"nll": 85.0}, "metrics": {"nll": {"value": 85.01}}}
+    assert "missed (85.01)" in cards.target_lines(card)[0]
+    card["metrics"]["nll"]["value"] = 85.0
+    assert "met (85.00)" in cards.target_lines(card)[0]
