@@ -58,4 +58,4 @@ def report(differences, path, say):
     if wrong:
         raise InvalidInput(f"{path}: {', '.join(wrong)} of the export cannot be run or differ from Keras")
     worst = np.max([result["max_abs_difference"] for result in differences.values()])
-    say(f"   {path}: {', '.join(differences)} agree with Keras to {worst:.0e}.")
+    say(f"   {path}: {', '.join(differences)} agree with Keras {f'to {worst:.0e}' if worst else 'exactly'}.")

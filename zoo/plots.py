@@ -57,9 +57,10 @@ class Subject:
 
 
 def samples(subject, count=64, seed=0, mean=True):
-    """A square of draws from p(x)."""
+    """A square of draws from p(x); with labels a column a class."""
     check_positive(count=count)
-    return grid(subject.model.sample(count, seed=seed, mean=mean))
+    columns = subject.model.data_spec["y"].maximum + 1 if subject.labelled else None
+    return grid(subject.model.sample(count, seed=seed, mean=mean), columns=columns)
 
 
 def reconstructions(subject, count=10):

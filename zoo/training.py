@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import pathlib
+import sys
 
 import keras
 import tensorflow as tf
@@ -118,7 +119,7 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
         resume: go on from the last checkpoint. Together with the same settings, machine and thread count, the weights
             at the end are those of a run that was never interrupted.
         tensorboard: also write TensorBoard logs.
-        verbose: Keras' progress display.
+        verbose: Keras' progress display; "auto" is a bar on a terminal and a line an epoch elsewhere.
 
     Returns:
         (model, Keras history).
@@ -181,7 +182,7 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
         steps_per_epoch=steps,
         validation_data=validation_data,
         callbacks=callbacks,
-        verbose=verbose,
+        verbose=verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2,
     )
     card = {
         "data": describe(preset["data"]),
