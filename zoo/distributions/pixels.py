@@ -17,7 +17,27 @@ def to_level(value):
     return tf.round(value * (LEVELS - 1))
 
 
-class DiscretizedLogistic(tfd.Distribution):
+class PixelDistribution(tfd.Distribution):
+    """A distribution over one value k / 255, which no gradient goes through."""
+
+    def __init__(self, dtype, parameters, name):
+        super().__init__(
+            dtype=dtype,
+            reparameterization_type=tfd.NOT_REPARAMETERIZED,
+            validate_args=False,
+            allow_nan_stats=True,
+            parameters=parameters,
+            name=name,
+        )
+
+    def _event_shape(self):
+        return tf.TensorShape([])
+
+    def _event_shape_tensor(self):
+        return tf.constant([], tf.int32)
+
+
+class DiscretizedLogistic(PixelDistribution):
     """A logistic whose mass between neighbouring half levels falls on each of the 256 levels; the ends take the tails.
 
     Salimans et al. 2017, arXiv:1701.05517, with one component.
@@ -30,24 +50,11 @@ class DiscretizedLogistic(tfd.Distribution):
     def __init__(self, loc, scale, name="DiscretizedLogistic"):
         parameters = dict(locals())
         self.loc, self.scale = loc, scale
-        super().__init__(
-            dtype=loc.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(loc.dtype, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"loc": tfp.util.ParameterProperties(), "scale": tfp.util.ParameterProperties()}
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
 
     def _log_prob(self, value):
         # With a, b the standardised lower and upper edges of a level, and s its width:
@@ -70,7 +77,7 @@ class DiscretizedLogistic(tfd.Distribution):
         return self.scale * (softplus(self.loc / self.scale) - softplus((self.loc - 1) / self.scale))
 
 
-class PixelCategorical(tfd.Distribution):
+class PixelCategorical(PixelDistribution):
     """One free probability for each of the 256 levels.
 
     Args:
@@ -80,24 +87,11 @@ class PixelCategorical(tfd.Distribution):
     def __init__(self, logits, name="PixelCategorical"):
         parameters = dict(locals())
         self.levels = tfd.Categorical(logits=logits)
-        super().__init__(
-            dtype=logits.dtype,
-            reparameterization_type=tfd.NOT_REPARAMETERIZED,
-            validate_args=False,
-            allow_nan_stats=True,
-            parameters=parameters,
-            name=name,
-        )
+        super().__init__(logits.dtype, parameters, name)
 
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return {"logits": tfp.util.ParameterProperties(event_ndims=1)}
-
-    def _event_shape(self):
-        return tf.TensorShape([])
-
-    def _event_shape_tensor(self):
-        return tf.constant([], tf.int32)
 
     def _log_prob(self, value):
         return self.levels.log_prob(tf.cast(to_level(value), tf.int32))

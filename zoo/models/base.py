@@ -13,6 +13,7 @@ from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.metrics import ActiveUnits
 from zoo.randomness import as_seed, noise_of_image
+from zoo.updates import apply_if
 
 BINARIZE = (None, "dynamic", "fixed")
 
@@ -227,7 +228,7 @@ class LatentVariableModel(keras.Model):
         # One sum of squares: what overflows it would overflow Adam's second moments too.
         finite = tf.math.is_finite(loss + tf.add_n([tf.nn.l2_loss(g) for g in gradients if g is not None]))
         self.steps.assign_add(1)
-        self.update_if(finite, gradients)
+        apply_if(finite, self.optimizer, gradients, self.trainable_variables)
         for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
             variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
         return self.update_metrics(trace, loss, finite)
@@ -241,23 +242,6 @@ class LatentVariableModel(keras.Model):
 
     def predict_step(self, batch):
         return self.reconstruct(**self.preprocess(batch, None, training=False))
-
-    def update_if(self, finite, gradients):
-        """Apply the gradients unless one is not finite; then only count. Zeroed gradients would still move Adam."""
-        variables = self.trainable_variables
-        replicas = tf.distribute.get_replica_context()
-        if replicas.num_replicas_in_sync == 1:
-            tf.cond(finite, lambda: self.optimizer.apply(gradients, variables), lambda: None)
-            return
-
-        def apply_on_all(strategy, bad, *gradients):
-            def apply():
-                strategy.extended.call_for_each_replica(self.optimizer.apply, args=(list(gradients), variables))
-
-            tf.cond(strategy.experimental_local_results(bad)[0] == 0, apply, lambda: None)
-
-        bad = replicas.all_reduce("sum", tf.cast(~finite, tf.int32))
-        replicas.merge_call(apply_on_all, args=(bad, *gradients))
 
     def update_metrics(self, trace, loss, finite):
         """Update one mean per term with the finite steps, and return the logs of all."""

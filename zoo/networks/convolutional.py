@@ -40,7 +40,6 @@ def default_filters(data_shape):
     return tuple(filters)
 
 
-@keras.saving.register_keras_serializable("zoo")
 class GatedConv(keras.layers.Layer):
     """a * sigmoid(b) with the channels [a, b] of a convolution: [N, H, W, C] -> [N, H', W', filters]."""
 

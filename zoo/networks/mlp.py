@@ -8,7 +8,6 @@ from zoo.errors import InvalidInput, check_positive
 from zoo.registry import DECODERS, ENCODERS
 
 
-@keras.saving.register_keras_serializable("zoo")
 class GatedDense(keras.layers.Layer):
     """a * sigmoid(b) with [a, b] = W x + c: [..., F] -> [..., units]. Dauphin et al. 2017, arXiv:1612.08083."""
 
@@ -26,9 +25,6 @@ class GatedDense(keras.layers.Layer):
 
     def compute_output_shape(self, shape):
         return (*shape[:-1], self.units)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=False):

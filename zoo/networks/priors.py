@@ -10,7 +10,6 @@ tfd = tfp.distributions
 
 
 @PRIORS.register("standard_normal")
-@keras.saving.register_keras_serializable("zoo")
 class StandardNormal(keras.layers.Layer):
     """N(0, I) over `latent_dim` units."""
 
