@@ -376,13 +376,13 @@ BAD_CALLS = [
     (lambda m: m.sample(3, y=np.array([0, 1, 3])), "labels up to 3"),
     (lambda m: m.sample(3, y=np.array([0, 1])), "3 images need 3 labels"),
     (lambda m: m.encode(GREY), "needs labels y"),
-    (lambda m: m.fit(GREY, verbose=0), "lacks y"),
+    (lambda m: m.fit(GREY, verbose=0), "needs labels y"),
 ]
 
 
 @pytest.mark.parametrize(("call", "message"), BAD_CALLS, ids=[m for _, m in BAD_CALLS])
 def test_a_verb_refuses_what_does_not_fit_in_one_line(call, message):
-    labelled = any(word in message for word in ("label", "whole", "length", "lacks y"))
+    labelled = any(word in message for word in ("label", "whole", "length", "needs labels y"))
     model = small("conditional_vae" if labelled else "vae")
     model.compile("adam")
     with pytest.raises(InvalidInput, match=message) as caught:
