@@ -386,6 +386,23 @@ def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
     assert [float(constant(step)) for step in (10, 20, 99)] == pytest.approx([0.05, 0.1, 0.1])
 
 
+def test_a_restart_begins_the_schedule_anew_and_leaves_what_was_before_as_it_was():
+    settings = {"learning_rate": 0.1, "schedule": "cosine", "warmup_steps": 5}
+    first = Recipe(epochs=6, **settings).optimizer(10)._learning_rate
+    second = Recipe(epochs=4, **settings).optimizer(10)._learning_rate
+    whole = Recipe(epochs=10, restarts=[6], **settings).optimizer(10)._learning_rate
+    assert [float(whole(s)) for s in range(60)] == [float(first(s)) for s in range(60)]
+    assert [float(whole(s)) for s in range(60, 100)] == [float(second(s)) for s in range(40)]
+    again = type(whole).from_config(whole.get_config())
+    assert float(again(70)) == float(whole(70)) > 0
+
+
+@pytest.mark.parametrize("restarts", [[0], [10], [5, 3], ["5"]])
+def test_restarts_lie_within_the_training(restarts):
+    with pytest.raises(InvalidInput, match="rising epochs between 0 and 10"):
+        Recipe(epochs=10, restarts=restarts)
+
+
 # ---------------------------------------------------------------- several devices
 
 MIRRORED = """

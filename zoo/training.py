@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import pathlib
 import sys
 
@@ -29,6 +30,8 @@ class Recipe:
         batch_size: examples per update; a last, smaller batch of a pass is left out.
         learning_rate: of Adam, at the start.
         schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
+        restarts: None, or the epochs at which the schedule of the rate begins anew, each part ending as the whole
+            would (Loshchilov & Hutter 2017, arXiv:1608.03983).
         warmup_steps: updates over which the rate rises linearly from 0.
         kl: None, or a KL schedule: {"name": "linear" | "sigmoid" | "cyclical", "steps": updates, ...}.
         ema: decay of the average of the weights, None for none.
@@ -44,6 +47,7 @@ class Recipe:
     batch_size: int = 128
     learning_rate: float = 1e-3
     schedule: str = "constant"
+    restarts: list | None = None
     warmup_steps: int = 0
     kl: dict | None = None
     ema: float | None = 0.999
@@ -63,6 +67,9 @@ class Recipe:
         if self.clipnorm is not None and not self.clipnorm > 0:
             raise InvalidInput(f"clipnorm must be positive, got {self.clipnorm!r}")
         choose("schedule", self.schedule, {"constant": 0, "cosine": 0})
+        starts = [0, *(self.restarts or []), self.epochs]
+        if not all(isinstance(epoch, int) for epoch in starts) or sorted(set(starts)) != starts:
+            raise InvalidInput(f"restarts are rising epochs between 0 and {self.epochs}, got {self.restarts!r}")
         self.kl_callbacks(), self.stateful_callbacks()  # they check their own settings
 
     @classmethod
@@ -74,14 +81,20 @@ class Recipe:
     def optimizer(self, steps_per_epoch):
         rate = self.learning_rate
         if self.schedule == "cosine" or self.warmup_steps:
-            rate = keras.optimizers.schedules.CosineDecay(
-                initial_learning_rate=0.0 if self.warmup_steps else rate,
-                decay_steps=max(1, self.epochs * steps_per_epoch - self.warmup_steps),
-                alpha=0.01 if self.schedule == "cosine" else 1.0,
-                warmup_target=rate if self.warmup_steps else None,
-                warmup_steps=self.warmup_steps,
-            )
+            starts = [epoch * steps_per_epoch for epoch in (0, *(self.restarts or []), self.epochs)]
+            parts = [self.part(stop - start) for start, stop in itertools.pairwise(starts)]
+            rate = parts[0] if len(parts) == 1 else Restarts(parts, starts[:-1])
         return keras.optimizers.Adam(rate, global_clipnorm=self.clipnorm)
+
+    def part(self, steps):
+        """The rate over one part of the training, as a function of the updates since its start."""
+        return keras.optimizers.schedules.CosineDecay(
+            initial_learning_rate=0.0 if self.warmup_steps else self.learning_rate,
+            decay_steps=max(1, steps - self.warmup_steps),
+            alpha=0.01 if self.schedule == "cosine" else 1.0,
+            warmup_target=self.learning_rate if self.warmup_steps else None,
+            warmup_steps=self.warmup_steps,
+        )
 
     def kl_callbacks(self):
         if self.kl is None:
@@ -96,6 +109,28 @@ class Recipe:
         if self.patience is not None:
             callbacks["early_stopping"] = EarlyStopping(self.patience)
         return callbacks
+
+
+@keras.saving.register_keras_serializable("zoo")
+class Restarts(keras.optimizers.schedules.LearningRateSchedule):
+    """The first of `schedules` from update 0 on, each further one from its update in `starts` on."""
+
+    def __init__(self, schedules, starts):
+        self.schedules, self.starts = schedules, starts
+
+    def __call__(self, step):
+        step = tf.cast(step, tf.float32)
+        rate = self.schedules[0](step)
+        for schedule, start in zip(self.schedules[1:], self.starts[1:], strict=True):
+            rate = tf.where(step >= start, schedule(step - start), rate)
+        return rate
+
+    def get_config(self):
+        return {"schedules": [keras.saving.serialize_keras_object(s) for s in self.schedules], "starts": self.starts}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls([keras.saving.deserialize_keras_object(s) for s in config["schedules"]], config["starts"])
 
 
 def check_type(name, value, kind):
