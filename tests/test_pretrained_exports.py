@@ -1,4 +1,4 @@
-"""What is published serves and runs on devices: the SavedModel beside each card, and TFLite from the trained weights."""
+"""What is published serves and runs on devices: the SavedModel beside each card, and TFLite of trained weights."""
 
 import pytest
 
