@@ -222,6 +222,8 @@ def evaluate(
     json: Json = False,
 ):
     """Measure NLL, ELBO, KL and active units. Example: zoo evaluate vae_mnist --num-samples 5000"""
+    if versus and update:
+        raise InvalidInput("a comparison is not written into a card: leave out --update-card or --versus")
     import_tensorflow()
     from zoo import cards, evaluation, pretrained
 
@@ -232,8 +234,9 @@ def evaluate(
     with progress(f"evaluating {name}") as report:
         if versus:
             other = pretrained.load(versus)
-            return show(evaluation.compare(model, other, batches, progress=report, **settings), json)
-        metrics = evaluation.evaluate(model, batches, progress=report, **settings)
+            metrics = evaluation.compare(model, other, batches, progress=report, **settings)
+        else:
+            metrics = evaluation.evaluate(model, batches, progress=report, **settings)
     if update:
         command = f"zoo evaluate {card['name']} " + " ".join(arguments_given(num_samples, split, limit, seed))
         cards.record(name, metrics, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
