@@ -76,9 +76,8 @@ def run(runs, rows):
         metrics = measure(folder)
         results = read_json(RESULTS) if RESULTS.exists() else {"rows": {}}  # another row may have come meanwhile
         results["rows"][row] = metrics
-        results["protocol"] = (
-            f"dynamic MNIST, {preset(row)['recipe']['epochs']} epochs, NLL with {SAMPLES} samples, the first {IMAGES} test images"
-        )
+        epochs = preset(row)["recipe"]["epochs"]
+        results["protocol"] = f"dynamic MNIST, {epochs} epochs, {SAMPLES} samples, the first {IMAGES} test images"
         results["versions"] = pretrained.versions()
         RESULTS.parent.mkdir(exist_ok=True)
         write_json(RESULTS, results)
