@@ -14,6 +14,7 @@ from test_truth import enumerated, random_terms
 import zoo
 from zoo import bounds
 from zoo.errors import InvalidInput
+from zoo.registry import BOUNDS, model_class
 
 tfd = tfp.distributions
 WEIGHT, NOISE = 0.8, 0.6
@@ -189,3 +190,13 @@ def test_bounds_that_do_not_fit_are_refused_in_one_line(name, config, message):
         model = small(name, **config)
         model.objective(model(random_batch(model)))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [n for n in zoo.list_models() if model_class(n)[0].has_bound])
+def test_every_bound_says_something_finite_of_every_model(name):
+    model = small(name)
+    trace = model(random_batch(model), num_samples=4, seed=seed(1)).temper(0.5)
+    for bound in BOUNDS:
+        value = bounds.get(bound)(trace)
+        assert value.shape == (5,), bound
+        assert np.all(np.isfinite(value)), bound

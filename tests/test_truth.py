@@ -25,13 +25,16 @@ DRAWS = 20000
 
 def lively(name, **config):
     """A small model whose decoder depends strongly on z, and whose posterior is wide enough to be a proposal."""
-    sizes = {"latent_dims": (2, 2)} if "latent_dims" in model_class(name)[0].argument_names() else {"latent_dim": 2}
-    model = small(name, data_shape=(2, 2, 1), **sizes, **config)
+    deep = "latent_dims" in model_class(name)[0].argument_names()
+    model = small(name, data_shape=(2, 2, 1), **({"latent_dims": (2, 2)} if deep else {"latent_dim": 2}), **config)
     for weight in model.decoder.trainable_weights:
         weight.assign(weight * 2.5)
-    dense = model.posterior_head.dense
-    dense.kernel.assign(dense.kernel * 0.5)
-    dense.bias.assign(np.resize([0.0, 0.3, 1.0, 0.7], dense.bias.shape))
+    above = [getattr(layer, "head", None) for layer in model.upward] if deep else []
+    for head in [model.posterior_head, *getattr(model, "heads", above)]:
+        # A ladder's posterior is narrower than its prior, the less so the vaguer the evidence.
+        raw_scale = [3.0, 3.0] if name == "lvae" else [1.0, 0.7]
+        head.dense.kernel.assign(head.dense.kernel * 0.5)
+        head.dense.bias.assign([0.0, 0.3, *raw_scale, 0.0, 0.3][: head.dense.bias.shape[0]])
     return model
 
 

@@ -2,12 +2,14 @@
 
 python -m zoo.cards publish RUN NAME    make the run of a folder the pretrained model NAME
 python -m zoo.cards refresh README.md   write what the presets say of published numbers, targets and notes into the
-                                        cards, every card's README, and the table between README's two markers
+                                        cards, every card's README, and README's tables between their markers: of the
+                                        models, and of benchmarks/results/*.md
 """
 
 import contextlib
 import json
 import pathlib
+import re
 import shutil
 import sys
 import tempfile
@@ -18,9 +20,11 @@ from zoo.files import atomic, write_json
 from zoo.presets import list_presets, read_preset
 from zoo.training import KL_LOG, LOG
 
-PICTURES = ("samples", "reconstructions", "manifold", "traversals", "latents", "training", "kl")
+PICTURES = ("samples", "reconstructions", "levels", "manifold", "traversals", "latents", "training", "kl")
 SAID_BY_PRESET = ("reference", "target", "notes")
-MARKERS = ("<!-- models: written by python -m zoo.cards refresh -->", "<!-- end of models -->")
+SECTION = (
+    r"(?P<start><!-- (?P<name>\w+): written by python -m zoo.cards refresh -->).*?(?P<end><!-- end of (?P=name) -->)"
+)
 
 
 def record(name, metrics, probe, command, split):
@@ -110,7 +114,7 @@ def readme(home, card):
         f"Trained by `{card.get('command')}`. Configuration and recipe:",
         "",
         "```json",
-        json.dumps({"config": card["config"], "recipe": card.get("recipe")}, indent=1),
+        json.dumps({key: card[key] for key in ("config", "recipe", "start") if key in card}, indent=1),
         "```",
         "",
         f"Weights: {card['weights']['bytes'] / 1e6:.2f} MB, SHA-256 `{card['weights']['sha256']}`. "
@@ -194,19 +198,24 @@ def model_table():
 
 
 def refresh(path):
-    """Write every card and its README anew, and `model_table` between the markers of the README at `path`."""
+    """Write every card and its README anew, and the tables between the markers of the README at `path`."""
     for name in pretrained.list_pretrained():
         finish(pretrained.locate(name), pretrained.read_card(name))
-    text = pathlib.Path(path).read_text()
+    path = pathlib.Path(path)
     with atomic(path) as temporary:
-        temporary.write_text(with_table(text))
+        temporary.write_text(with_tables(path))
 
 
-def with_table(text):
-    """A README's text with the table of pretrained models between its markers."""
-    head, _, rest = text.partition(MARKERS[0])
-    _, _, tail = rest.partition(MARKERS[1])
-    return "\n".join([head + MARKERS[0], "", *model_table(), "", MARKERS[1] + tail])
+def with_tables(path):
+    """The text of the README at `path`, the table of models and the benchmarks' results between their markers."""
+
+    def section(match):
+        name = match["name"]
+        results = path.parent / "benchmarks" / "results" / f"{name}.md"
+        lines = model_table() if name == "models" else results.read_text().splitlines()
+        return "\n".join([match["start"], "", *lines, "", match["end"]])
+
+    return re.sub(SECTION, section, path.read_text(), flags=re.DOTALL)
 
 
 if __name__ == "__main__":

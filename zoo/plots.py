@@ -98,6 +98,8 @@ def traversals(subject, count=10, steps=11, width=3.0):
     The rows are the units whose location varies most over the test images, most first.
     """
     check_positive(count=count, steps=steps)
+    if len(subject.model.latent_names) > 1:
+        raise InvalidInput("traversals need a model with one latent: zoo plot NAME --kind levels shows a hierarchy")
     inputs = subject.test(500)
     z = np.asarray(subject.model.encode(**inputs))
     units = np.argsort(-z.var(0))[:count]
@@ -109,23 +111,51 @@ def traversals(subject, count=10, steps=11, width=3.0):
 
 
 def latents(subject, count=2000):
-    """Where test images lie in the latent space, by label; more than two units by their principal components."""
-    from sklearn.decomposition import PCA
+    """Where test images lie in the latent space, by label; more than two units by their principal components.
 
+    A hierarchy has a panel a level.
+    """
     try:
         inputs, labels = subject.test(count, labels=True)
     except InvalidInput:
         inputs, labels = subject.test(count), None
-    z = np.asarray(subject.model.encode(**inputs))
-    names = ("z1", "z2")
-    if z.shape[1] > 2:
-        z, names = PCA(2).fit_transform(z), ("first principal component", "second principal component")
-    figure, axes = new_figure(6, 5)
-    points = axes.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap="tab10" if labels is not None else None)
-    axes.set(xlabel=names[0], ylabel=names[1], title=f"{subject.card['name']}: {len(z)} test images", aspect="equal")
+    codes = subject.model.encode(**inputs)
+    codes = codes if isinstance(codes, dict) else {"z": codes}
+    figure, axes = new_figure(6 * len(codes), 5, columns=len(codes))
+    for axis, (name, z) in zip(np.atleast_1d(axes), codes.items(), strict=True):
+        points = scatter(axis, name, np.asarray(z), labels)
+    figure.suptitle(f"{subject.card['name']}: {len(inputs['x'])} test images")
     if labels is not None:
         figure.colorbar(points, label="label", ticks=range(int(labels.max()) + 1))
     return figure
+
+
+def scatter(axis, name, z, labels):
+    """The points of one latent [N, D]; returns what a colour bar needs."""
+    from sklearn.decomposition import PCA
+
+    names = (f"{name}, unit 1", f"{name}, unit 2")
+    if z.shape[1] > 2:
+        z, names = PCA(2).fit_transform(z), (f"{name}, first principal component", "second principal component")
+    if z.shape[1] == 1:
+        z, names = np.pad(z, ((0, 0), (0, 1))), (f"{name}, its one unit", "")
+    points = axis.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap="tab10" if labels is not None else None)
+    axis.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    return points
+
+
+def levels(subject, count=12, seed=0):
+    """What each level of a hierarchy holds: test images, then rows that keep all levels, one fewer, ..., none.
+
+    The levels that are kept, from the top, stand at the posterior's location; the rest are drawn from the prior.
+    """
+    check_positive(count=count)
+    model = subject.model
+    if len(model.latent_names) < 2:
+        raise InvalidInput("only a hierarchy has levels, such as lvae_mnist")
+    x = subject.test(count)["x"]
+    rows = [model.reconstruct(x, levels=kept, seed=seed) for kept in reversed(range(len(model.latent_names) + 1))]
+    return grid(np.concatenate([x, *rows]), columns=count)
 
 
 def training(home):
@@ -175,6 +205,7 @@ KINDS = {
     "manifold": manifold,
     "traversals": traversals,
     "latents": latents,
+    "levels": levels,
     "training": training,
     "kl": kl,
 }

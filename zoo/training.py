@@ -229,6 +229,9 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
         "epochs_trained": len(history.epoch) + epoch,
         "reference": preset.get("reference", []),
     }
+    if start:
+        card["start"] = start if staged else str(start)
+        card["epochs_trained"] += pretrained.read_card(directory / "start" if staged else start)["epochs_trained"]
     pretrained.save(model, directory, card=card, overwrite=True)
     return model, history
 
