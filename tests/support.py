@@ -9,6 +9,8 @@ from zoo.registry import model_class
 SMALL = {
     "data_shape": (4, 4, 1),
     "latent_dim": 3,
+    "latent_dims": (3, 2),
+    "hidden_units": (5,),
     "num_classes": 3,
     "encoder": {"name": "mlp", "hidden_units": [8]},
     "seed": 1,

@@ -1,6 +1,7 @@
 """Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean."""
 
 import functools
+import math
 
 import tensorflow as tf
 
@@ -24,9 +25,109 @@ def iwae(trace):
     `trace.log_marginal` itself never trains a classifier, because q(y | x) cancels in it.
     With one draw it is the ELBO of the draws. Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519.
     """
-    draws = tf.cast(tf.shape(trace.log_weight)[0], trace.log_weight.dtype)
-    inside = tf.reduce_logsumexp(trace.log_weight, 0, keepdims=True) - tf.math.log(draws)
+    return trace.expect(log_mean_exp(trace.log_weight)) + trace.entropy
+
+
+def log_mean_exp(values, axis=0):
+    """The logarithm of the mean of exponentials along one axis, which is kept."""
+    count = tf.cast(tf.shape(values)[axis], values.dtype)
+    return tf.reduce_logsumexp(values, axis, keepdims=True) - tf.math.log(count)
+
+
+def check_groups(num_groups, num_samples):
+    """Raise `InvalidInput` unless M groups divide the draws, where their number is known."""
+    check_positive(num_groups=num_groups)
+    if num_samples is not None and num_samples % num_groups:
+        raise InvalidInput(
+            f"{num_samples} draws do not make {num_groups} groups: num_samples must be num_groups (M) times K"
+        )
+
+
+@BOUNDS.register("stl")
+def stl(trace):
+    """The ELBO with the gradient of its draws' path alone: the posterior's parameters are held in log q(z | x).
+
+    Unbiased for the ELBO, without variance where the posterior is exact. "Sticking the landing": Roeder, Wu & Duvenaud
+    2017, arXiv:1703.09194. A flow's own parameters are treated as the generative model's.
+    """
+    return trace.expect(trace.log_weight + trace.along_path) + trace.entropy
+
+
+@BOUNDS.register("dreg")
+def dreg(trace):
+    """The importance-weighted bound with the doubly reparameterised gradient, which does not fade with the draws.
+
+    Unbiased for `iwae`'s bound. Tucker et al. 2019, arXiv:1810.04152.
+    """
+    weights = tf.stop_gradient(tf.nn.softmax(trace.log_weight, 0))
+    path = tf.reduce_sum(tf.square(weights) * trace.along_path, 0, keepdims=True)
+    return trace.expect(log_mean_exp(trace.log_weight) + path) + trace.entropy
+
+
+@BOUNDS.register("miwae")
+def miwae(trace, num_groups=1):
+    """The mean of M = `num_groups` importance-weighted bounds of K draws each; the draws are M K.
+
+    M = 1 is `iwae`, M = S the ELBO of the draws. Rainforth et al. 2018, arXiv:1802.04537.
+    """
+    check_groups(num_groups, trace.log_weight.shape[0])
+    groups = tf.reshape(trace.log_weight, [num_groups, -1, *tf.unstack(tf.shape(trace.log_weight))[1:]])
+    return trace.expect(log_mean_exp(groups, 1)[:, 0]) + trace.entropy
+
+
+@BOUNDS.register("piwae")
+def piwae(trace, num_groups=1):
+    """`iwae` of all draws for the generative model, `miwae` of `num_groups` for the inference model.
+
+    Its value is that of `iwae`. Rainforth et al. 2018, arXiv:1802.04537.
+    """
+    check_groups(num_groups, trace.log_weight.shape[0])
+    return iwae(trace)
+
+
+@BOUNDS.register("ciwae")
+def ciwae(trace, elbo_weight=0.5):
+    """`elbo_weight` (beta in the paper) times the ELBO of the draws and the rest times `iwae`.
+
+    Rainforth et al. 2018, arXiv:1802.04537.
+
+    Raises:
+        InvalidInput: a weight outside of [0, 1].
+    """
+    if not 0 <= elbo_weight <= 1:
+        raise InvalidInput(f"ciwae: elbo_weight lies between 0 and 1, got {elbo_weight!r}")
+    return elbo_weight * trace.elbo + (1 - elbo_weight) * iwae(trace)
+
+
+@BOUNDS.register("renyi")
+def renyi(trace, alpha=0.5):
+    """The variational Renyi bound of order `alpha`: 1 is the ELBO of the draws, 0 is `iwae`, -inf is VR-max.
+
+    It falls with alpha; below 0 it is an upper bound with infinitely many draws. Li & Turner 2016, arXiv:1602.02311.
+    """
+    if alpha == 1:
+        return trace.elbo
+    if alpha == -math.inf:
+        inside = tf.reduce_max(trace.log_weight, 0, keepdims=True)
+    else:
+        inside = log_mean_exp((1 - alpha) * trace.log_weight) / (1 - alpha)
     return trace.expect(inside) + trace.entropy
+
+
+@BOUNDS.register("kl_balancing")
+def kl_balancing(trace):
+    """The ELBO, but while the KL is warmed up (beta < 1) a level's KL weighs as much as its share in the nats per unit.
+
+    So levels that carry little are cheap to use. The weights are constants with the mean 1 over the levels, from the
+    batch's mean KL. After Vahdat & Kautz 2020, arXiv:2007.03898, appendix A.
+    """
+    kl = trace.kl
+    units = {name: math.prod(latent.shape[3:]) for name, latent in trace.latents.items()}
+    density = {name: tf.stop_gradient(tf.reduce_mean(value)) / units[name] + 1e-3 for name, value in kl.items()}
+    mean = sum(density.values()) / len(density)
+    warming = tf.cast(tf.convert_to_tensor(trace.beta) < 1, mean.dtype)
+    total = sum(value * (1 + warming * (density[name] / mean - 1)) for name, value in kl.items())
+    return trace.reconstruction + trace.entropy - total
 
 
 @BOUNDS.register("free_bits")
@@ -57,8 +158,23 @@ def free_bits(trace, nats=0.5, num_groups=1):
     return trace.reconstruction + trace.entropy - total
 
 
-def get(bound):
-    """The function `trace -> [B]` that a name or a dict `{"name": ..., argument: value}` stands for."""
+PATH = (stl, dreg)
+INFERENCE = {piwae: miwae}
+
+
+def get(bound, num_samples=None):
+    """The function `trace -> [B]` that a name or a dict `{"name": ..., argument: value}` stands for.
+
+    Raises:
+        InvalidInput: unknown names, or groups that do not divide `num_samples`.
+    """
     function, arguments, _ = BOUNDS.parse(bound, context=["trace"])
-    check_positive(**{name: value for name, value in arguments.items() if name == "num_groups"})
+    if "num_groups" in arguments:
+        check_groups(arguments["num_groups"], num_samples if function in (miwae, piwae) else None)
     return functools.partial(function, **arguments)
+
+
+def of_inference(bound):
+    """The bound that trains the inference model, where it is another than the generative model's; else None."""
+    function = INFERENCE.get(bound.func)
+    return function and functools.partial(function, **bound.keywords)

@@ -172,8 +172,6 @@ def train(
     chosen = None
     if resume and (given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit) if x]):
         raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
-    if start and set_:
-        raise InvalidInput("--from keeps the model as it is, so --set cannot be given with it")
     if not resume:
         if sum(x is not None for x in (model, preset, start)) != 1:
             raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")

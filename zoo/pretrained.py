@@ -53,11 +53,13 @@ def read_card(name):
     return card
 
 
-def load(name):
+def load(name, model=None, **config):
     """A built model with its trained weights.
 
     Args:
         name: a pretrained name (`list_pretrained`) or a folder that `save` or `zoo train` wrote.
+        model: None, or another registry name whose weights are the same, such as "iwae" for a "vae".
+        **config: over the arguments of the card, such as `bound="dreg", num_samples=5`.
 
     Raises:
         InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
@@ -73,8 +75,13 @@ def load(name):
         raise InvalidInput(f"{home} has no weights file {entry['file']!r}")
     if sha256(path) != entry["sha256"]:
         raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
-    model = create(card["model"], **card["config"])
-    model.load_weights(path)
+    model = create(model or card["model"], **{**card["config"], **config})
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise InvalidInput(
+            f"the weights of {home.name} do not fit a {model.registry_name} of these arguments"
+        ) from error
     return model
 
 

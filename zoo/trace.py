@@ -17,6 +17,10 @@ class Trace(NamedTuple):
             0 with C = 1.
         penalty: [B], what the optimiser sees and the bound does not.
         kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise. Never part of `log_weight`.
+        beta: weight of the KL terms, already multiplied in.
+        base: name -> [S, C, B, D], the reparameterised base draws, where a bound differentiates along their path; the
+            terms above are then functions of the draws' values and know nothing of where these came from.
+        path: name -> [S, C, B, D], the derivative of `log_weight` by each base draw, as a constant.
     """
 
     latents: dict
@@ -26,6 +30,9 @@ class Trace(NamedTuple):
     log_mass: tf.Tensor
     penalty: tf.Tensor
     kl_per_unit: dict
+    beta: tf.Tensor = 1.0
+    base: dict = {}
+    path: dict = {}
 
     @property
     def log_weight(self):
@@ -77,4 +84,13 @@ class Trace(NamedTuple):
             log_prior=scale(self.log_prior),
             log_posterior=scale(self.log_posterior),
             kl_per_unit=scale(self.kl_per_unit),
+            beta=beta * self.beta,
         )
+
+    @property
+    def along_path(self):
+        """[S, C, B]: zero, with the derivative of `log_weight` along the path of the base draws as its gradient."""
+        terms = [
+            tf.reduce_sum(self.path[name] * (draw - tf.stop_gradient(draw)), -1) for name, draw in self.base.items()
+        ]
+        return sum(terms, tf.zeros_like(self.log_weight))

@@ -149,8 +149,10 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
 
     Args:
         directory: must be empty or new, unless `resume` or `overwrite`.
-        preset: {"model", "config", "data": {"name", "split", "validation"}, "recipe"}; with `resume` that of the run.
-        start: name or folder of a pretrained model to start from; its config is taken.
+        preset: {"model", "config", "data": {"name", "split", "validation"}, "recipe", "start"}; with `resume` that of
+            the run.
+        start: name or folder of a pretrained model to start from, or another preset, which is trained in the folder's
+            "start" first; the preset's model and config go over what it has.
         resume: go on from the last checkpoint. Together with the same settings, machine and thread count, the weights
             at the end are those of a run that was never interrupted.
         tensorboard: also write TensorBoard logs.
@@ -166,24 +168,25 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
     directory = pathlib.Path(directory)
     if resume:
         preset = read_json(directory / RUN)
-        start = preset.get("start")
+    start = start or preset.get("start")
     for part in ("model", "data") if not start else ("data",):
         if part not in preset:
-            raise InvalidInput(f"the preset lacks {part!r}; it takes model, config, data, recipe and reference")
+            raise InvalidInput(f"the preset lacks {part!r}; it takes model, config, data, recipe, start and reference")
     recipe = Recipe.of(preset.get("recipe", {}))
     kl_callbacks = recipe.kl_callbacks()
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(recipe.seed)
-    model = (
-        pretrained.load(start)
-        if start
-        else create(preset["model"], **{"seed": recipe.seed, **preset.get("config", {})})
-    )
-    train_data, validation_data, steps = datasets(model, preset["data"], recipe, first_epoch=0)
-    if not resume:
+    staged = isinstance(start, dict)
+    preset = {**preset, "start": start if staged or start is None else str(start)}
+    if staged and not resume:
         output_folder(directory, overwrite)
-        write_json(directory / RUN, {**preset, "start": str(start) if start else None})
+        write_json(directory / RUN, preset)
+    model = starting_model(directory, preset, recipe.seed, verbose)
+    train_data, validation_data, steps = datasets(model, preset["data"], recipe, first_epoch=0)
+    if not staged and not resume:
+        output_folder(directory, overwrite)
+        write_json(directory / RUN, preset)
     if start:
         model.steps.assign(0)  # schedules and averages begin anew
     elif not (directory / CHECKPOINT).exists():
@@ -228,6 +231,20 @@ def train(directory, preset=None, *, start=None, resume=False, overwrite=False, 
     }
     pretrained.save(model, directory, card=card, overwrite=True)
     return model, history
+
+
+def starting_model(directory, preset, seed, verbose):
+    """The untrained or pretrained model that a run begins with; a `start` that is a preset is trained or resumed."""
+    start, config = preset["start"], preset.get("config", {})
+    if not start:
+        return create(preset["model"], **{"seed": seed, **config})
+    if isinstance(start, dict):
+        folder = directory / "start"
+        if not (folder / "card.json").exists():
+            folder.mkdir(exist_ok=True)
+            train(folder, start, resume=(folder / RUN).exists(), verbose=verbose)
+        start = folder
+    return pretrained.load(start, preset.get("model"), **config)
 
 
 def suggest_config(name, source, likelihood=None):

@@ -1,7 +1,14 @@
 """Distributions that TFP lacks."""
 
 from zoo.distributions.bernoulli import BernoulliLogits
-from zoo.distributions.normal import NormalTriL
+from zoo.distributions.normal import NormalRankOnePrecision, NormalTriL
 from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical, softplus
 
-__all__ = ["BernoulliLogits", "DiscretizedLogistic", "NormalTriL", "PixelCategorical", "softplus"]
+__all__ = [
+    "BernoulliLogits",
+    "DiscretizedLogistic",
+    "NormalRankOnePrecision",
+    "NormalTriL",
+    "PixelCategorical",
+    "softplus",
+]

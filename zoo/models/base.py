@@ -41,6 +41,8 @@ class LatentVariableModel(keras.Model):
     latent_names = ("z",)
     has_bound = True
     score_samples = 64
+    path_derivatives = False  # whether `call` gives the trace's `base` and `path` to the bounds that ask for them
+    without_arguments = ("self",)  # of the base classes' constructors: what a subclass decides itself
 
     def __new__(cls, *args, **kwargs):
         model = super().__new__(cls, *args, **kwargs)
@@ -58,7 +60,7 @@ class LatentVariableModel(keras.Model):
             raise InvalidInput(f"beta must not be negative, got {beta!r}")
         if not isinstance(seed, int) or not 0 <= seed < 2**31:
             raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
-        self.bound = bounds.get(bound)
+        self.bound = bounds.get(bound, num_samples)
         self.num_samples, self.binarize, self.seed = num_samples, binarize, seed
         start = keras.initializers.Constant(beta)
         self.beta = self.add_weight(name="beta", shape=(), initializer=start, trainable=False)
@@ -95,6 +97,11 @@ class LatentVariableModel(keras.Model):
         raise NotImplementedError
 
     @property
+    def inference_layers(self):
+        """The layers whose weights belong to q(z | x) alone; empty where it shares them with the generative model."""
+        return []
+
+    @property
     def discrete(self):
         """Whether log p(x | z) is a log probability, so that bits per dimension have a meaning."""
         raise NotImplementedError
@@ -106,6 +113,17 @@ class LatentVariableModel(keras.Model):
 
     # Written once.
 
+    def check_bound(self):
+        """Raise `InvalidInput` for a bound whose gradient this model cannot give."""
+        name = self.bound.func.__name__
+        if self.bound.func in bounds.PATH and not (self.path_derivatives and self.inference_layers):
+            raise InvalidInput(
+                f"{name} needs one stochastic level whose posterior shares no weights with the generative model: "
+                "train this model by 'elbo' or 'iwae'"
+            )
+        if bounds.of_inference(self.bound) and not self.inference_layers:
+            raise InvalidInput(f"{name} needs an inference model that shares no weights with the generative model")
+
     @classmethod
     def argument_defaults(cls):
         """Name -> default of the constructor's arguments, base classes included."""
@@ -114,7 +132,7 @@ class LatentVariableModel(keras.Model):
             for parameter in inspect.signature(base.__init__).parameters.values():
                 if parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
                     defaults.setdefault(parameter.name, parameter.default)
-        return {name: default for name, default in defaults.items() if name != "self"}
+        return {name: default for name, default in defaults.items() if name not in cls.without_arguments}
 
     @classmethod
     def argument_names(cls):
@@ -137,6 +155,7 @@ class LatentVariableModel(keras.Model):
         """Create every weight, from `data_spec` alone."""
         if self.built:
             return
+        self.check_bound()
         self.built = True  # or the call below would build again
         trace = self.call(self.fake_batch(2), num_samples=1, seed=tf.constant([0, 0]))
         for name, metric in self.unit_metrics.items():
@@ -224,11 +243,7 @@ class LatentVariableModel(keras.Model):
         inputs = self.preprocess(batch, noise_seed, training=True)
         statistics = [v for v in self.non_trainable_weights if v is not self.beta and v is not self.steps]
         before = [tf.convert_to_tensor(v) for v in statistics]
-        with tf.GradientTape() as tape:
-            trace = self(inputs, training=True, seed=draw_seed)
-            loss = tf.reduce_mean(trace.penalty - self.objective(trace))
-            total = self.optimizer.scale_loss(loss + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
-        gradients = tape.gradient(total, self.trainable_variables)
+        trace, loss, gradients = self.gradients(inputs, draw_seed)
         # One sum of squares: what overflows it would overflow Adam's second moments too.
         finite = tf.math.is_finite(loss + tf.add_n([tf.nn.l2_loss(g) for g in gradients if g is not None]))
         self.steps.assign_add(1)
@@ -236,6 +251,27 @@ class LatentVariableModel(keras.Model):
         for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
             variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
         return self.update_metrics(trace, loss, finite)
+
+    def gradients(self, inputs, seed):
+        """(trace, loss, the loss' gradient by every trainable variable)."""
+        inference = bounds.of_inference(self.bound)
+        with tf.GradientTape(persistent=inference is not None) as tape:
+            trace = self(inputs, training=True, seed=seed)
+            loss = tf.reduce_mean(trace.penalty - self.objective(trace))
+            total = self.total_loss(loss)
+            if inference:
+                objective = inference(trace.temper(self.beta))
+                inference_total = self.total_loss(tf.reduce_mean(trace.penalty - objective))
+        gradients = tape.gradient(total, self.trainable_variables)
+        if inference:
+            own = [v for layer in self.inference_layers for v in layer.trainable_variables]
+            replaced = {id(v): g for v, g in zip(own, tape.gradient(inference_total, own), strict=True)}
+            gradients = [replaced.get(id(v), g) for v, g in zip(self.trainable_variables, gradients, strict=True)]
+        return trace, loss, gradients
+
+    def total_loss(self, loss):
+        """The loss with regularisers, scaled for mixed precision and for the sum over replicas."""
+        return self.optimizer.scale_loss(loss + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
 
     def test_step(self, batch):
         # The latents' seed does not depend on the step, so that two evaluations of the same weights agree.

@@ -39,6 +39,10 @@ class ConditionalVAE(VAE):
         return (*self.data_shape[:-1], self.data_shape[-1] + 1)
 
     @property
+    def inference_layers(self):
+        return [*super().inference_layers, self.plane]
+
+    @property
     def data_spec(self):
         return {**super().data_spec, "y": FieldSpec((), "int32", 0, self.num_classes - 1)}
 

@@ -13,6 +13,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo import bounds
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
@@ -39,6 +40,8 @@ class VAE(LatentVariableModel):
         likelihood: "bernoulli", "normal", "discretized_logistic" or "categorical".
         **kwargs: `bound`, `num_samples`, `beta`, `binarize`, `seed`: see `LatentVariableModel`.
     """
+
+    path_derivatives = True
 
     def __init__(
         self,
@@ -74,6 +77,10 @@ class VAE(LatentVariableModel):
         low, high = self.likelihood_head.minimum, self.likelihood_head.maximum
         return {"x": FieldSpec(self.data_shape, "float32", low, high)}
 
+    @property
+    def inference_layers(self):
+        return [self.encoder, self.posterior_head]
+
     # p and q
 
     def prior(self):
@@ -102,8 +109,14 @@ class VAE(LatentVariableModel):
     def call(self, inputs, num_samples=None, training=None, seed=None):
         inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
         posterior = self.posterior(**inputs)
-        draws = num_samples or self.num_samples
-        z, log_posterior = posterior.experimental_sample_and_log_prob(draws, seed=as_seed(seed))
+        draws, seed = num_samples or self.num_samples, as_seed(seed)
+        if training and self.bound.func in bounds.PATH:
+            return self.path_trace(inputs, posterior, draws, seed)
+        z, log_posterior = posterior.experimental_sample_and_log_prob(draws, seed=seed)
+        return self.trace(inputs, posterior, z, log_posterior)
+
+    def trace(self, inputs, posterior, z, log_posterior):
+        """The trace of draws z [S, B, D] with their log q(z | x) [S, B]."""
         latents = {"z": z[:, None]}
         log_likelihood, log_prior = self.log_joint(latents, inputs)
         zeros = tf.zeros_like(log_posterior[0])
@@ -116,6 +129,22 @@ class VAE(LatentVariableModel):
             penalty=zeros,
             kl_per_unit=closed_form_kl(posterior, self.prior()),
         )
+
+    def path_trace(self, inputs, posterior, draws, seed):
+        """As `trace`, of base draws whose values alone the log terms know, with `base` and `path`."""
+        flow = hasattr(posterior, "push")  # as `zoo.networks.flows` has them: a base and the way forward from it
+        origin = posterior.distribution if flow else posterior
+        base = origin.sample(draws, seed=seed)
+        fixed = tf.stop_gradient(base)
+        with tf.GradientTape() as tape:
+            tape.watch(fixed)
+            z, log_det = posterior.push(fixed) if flow else (fixed, 0.0)
+            log_base = origin.log_prob(fixed)
+            trace = self.trace(inputs, posterior, z, log_base - log_det)
+            tempered = trace.temper(self.beta).log_weight
+        path = tf.stop_gradient(tape.gradient(tempered, fixed))
+        held = tf.stop_gradient(log_base) - log_det
+        return trace._replace(log_posterior={"z": held[:, None]}, base={"z": base[:, None]}, path={"z": path[:, None]})
 
     def log_joint(self, latents, inputs):
         likelihood = self.likelihood(latents["z"], **without_x(inputs))

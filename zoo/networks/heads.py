@@ -5,7 +5,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, NormalTriL, PixelCategorical, softplus
+from zoo.distributions import (
+    BernoulliLogits,
+    DiscretizedLogistic,
+    NormalRankOnePrecision,
+    NormalTriL,
+    PixelCategorical,
+    softplus,
+)
 from zoo.errors import InvalidInput
 from zoo.registry import LIKELIHOODS, POSTERIORS
 
@@ -69,6 +76,18 @@ class FullCovarianceGaussian(PosteriorHead):
     def distribution(self, loc, raw_scale):
         square, diagonal = lower_triangle(raw_scale, self.latent_dim), tf.eye(self.latent_dim)[None]
         return NormalTriL(loc, diagonal * soft_scale(square, 1e-4) + (1 - diagonal) * square)
+
+
+@POSTERIORS.register("rank_one_precision")
+class RankOnePrecisionGaussian(PosteriorHead):
+    """q(z | x) = N(loc, C), C^-1 = diag(1 / scale^2) + u u^T; scale >= 1e-4. Rezende et al. 2014, arXiv:1401.4082."""
+
+    def __init__(self, latent_dim):
+        super().__init__(latent_dim, 3 * latent_dim)
+
+    def distribution(self, loc, parameters):
+        scale = soft_scale(parameters[:, : self.latent_dim], 1e-4)
+        return NormalRankOnePrecision(loc, 1 / tf.square(scale), parameters[:, self.latent_dim :])
 
 
 def lower_triangle(values, size):

@@ -70,6 +70,11 @@ class Chain(keras.layers.Layer):
             x = layer(x)
         return x
 
+    def compute_output_shape(self, shape):
+        for layer in self.layers:
+            shape = layer.compute_output_shape(shape)
+        return shape
+
     @property
     def output_layer(self):
         return None if self.output_index is None else self.layers[self.output_index]

@@ -1,0 +1,191 @@
+"""Bounds: their order on every trace, and gradient estimators against exact gradients."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_probability as tfp
+from support import random_batch, seed, small
+from test_truth import enumerated, random_terms
+
+import zoo
+from zoo import bounds
+from zoo.errors import InvalidInput
+
+tfd = tfp.distributions
+WEIGHT, NOISE = 0.8, 0.6
+X = np.array([[0.9], [-0.4], [1.7]], "float32")
+
+
+def chain(bound, exact, num_samples=2):
+    """x = WEIGHT z + noise, z of one unit; a posterior that is the exact one, or wrong in location and scale."""
+    model = zoo.create(
+        "vae",
+        data_shape=(1,),
+        latent_dim=1,
+        encoder=keras.layers.Dense(1, kernel_initializer="identity", trainable=False),
+        decoder=keras.layers.Dense(1),
+        likelihood={"name": "normal", "scale": NOISE},
+        bound=bound,
+        num_samples=num_samples,
+    )
+    variance = 1 / (1 + WEIGHT**2 / NOISE**2)
+    raw = float(tfp.math.softplus_inverse(math.sqrt(variance) - 1e-4)) + 1e-4  # of `soft_scale`
+    gain = WEIGHT * variance / NOISE**2
+    wrong = [0.3, 0.4] if not exact else [0.0, 0.0]
+    model.posterior_head.dense.set_weights([np.array([[gain, 0.0]]), np.array([wrong[0], raw + wrong[1]])])
+    model.decoder.set_weights([np.array([[WEIGHT]]), np.zeros(1)])
+    return model
+
+
+def exact_gradient(model, draws):
+    """d/d(posterior bias) of the mean over X of the bound with that many draws, by Gauss-Hermite quadrature."""
+    nodes, mass = np.polynomial.hermite_e.hermegauss(60)
+    grids = np.meshgrid(*[nodes] * draws, indexing="ij")
+    weights = np.prod(np.meshgrid(*[mass / mass.sum()] * draws, indexing="ij"), 0).astype("float32").ravel()
+    noise = tf.constant(np.stack([g.ravel() for g in grids]), tf.float32)  # [S, nodes]
+    with tf.GradientTape() as tape:
+        q = model.posterior(X).distribution
+        z = q.loc[:, 0, None] + q.scale[:, 0, None] * noise[:, None]  # [S, B, nodes]
+        log_weight = tfd.Normal(0.0, 1.0).log_prob(z) + tfd.Normal(WEIGHT * z, NOISE).log_prob(X)
+        log_weight -= tfd.Normal(q.loc[:, 0, None], q.scale[:, 0, None]).log_prob(z)
+        bound = tf.reduce_logsumexp(log_weight, 0) - math.log(draws)
+        value = tf.reduce_mean(tf.reduce_sum(bound * weights, -1))
+    return tape.gradient(value, model.posterior_head.dense.bias).numpy()
+
+
+def estimates(model, count=3000):
+    """[count, 2]: gradients of the objective by the posterior's bias, each from its own draws."""
+    bias = next(i for i, v in enumerate(model.trainable_variables) if v is model.posterior_head.dense.bias)
+    model.compile("sgd")
+    one = tf.function(lambda number: -tf.convert_to_tensor(model.gradients({"x": X}, tf.stack([3, number]))[2][bias]))
+    return tf.map_fn(one, tf.range(count), fn_output_signature=tf.float32).numpy()
+
+
+@pytest.mark.parametrize(("plain", "path", "draws"), [("iwae", "stl", 1), ("iwae", "dreg", 2)])
+def test_path_gradients_are_unbiased_and_vanish_where_the_posterior_is_exact(plain, path, draws):
+    """With one draw `iwae` is the ELBO of the draws, whose gradient sticking the landing estimates."""
+    truth = exact_gradient(chain(path, False, draws), draws)
+    spread = {}
+    for bound in (plain, path):
+        gradients = estimates(chain(bound, False, draws))
+        error = gradients.std(0) / math.sqrt(len(gradients))
+        assert np.all(abs(gradients.mean(0) - truth) < 4.5 * error), bound
+        assert np.all(abs(truth) > 5 * error), "the test is blind"
+        spread[bound] = estimates(chain(bound, True, draws), 300).std(0).max()
+    assert spread[path] < 1e-4
+    assert spread[plain] > 0.05
+
+
+def gradients(bound, **config):
+    """(loss, gradients of the inference layers' weights, of the decoder's) under one seed."""
+    model = small("vae", bound=bound, **config)
+    model.compile("sgd")
+    _, loss, values = model.gradients(random_batch(model), seed(1))
+    by_weight = {id(v): g for v, g in zip(model.trainable_variables, values, strict=True)}
+    inference = [by_weight[id(v)] for layer in model.inference_layers for v in layer.trainable_variables]
+    return float(loss), inference, [by_weight[id(v)] for v in model.decoder.trainable_variables]
+
+
+def assert_close(first, second):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(("plain", "path"), [("iwae", "dreg"), ({"name": "miwae", "num_groups": 4}, "stl")])
+def test_path_gradients_of_the_generative_model_are_the_plain_ones(plain, path):
+    expected, ours = gradients(plain, num_samples=4), gradients(path, num_samples=4)
+    assert ours[0] == pytest.approx(expected[0], rel=1e-5)
+    assert_close(ours[2], expected[2])
+
+
+def test_piwae_trains_each_network_by_its_own_bound():
+    groups = {"num_groups": 2}
+    loss, inference, decoder = gradients({"name": "piwae", **groups}, num_samples=6)
+    miwae, iwae = gradients({"name": "miwae", **groups}, num_samples=6), gradients("iwae", num_samples=6)
+    assert loss == pytest.approx(iwae[0], rel=1e-5)
+    assert_close(inference, miwae[1])
+    assert_close(decoder, iwae[2])
+    assert not np.allclose(miwae[1][0], iwae[1][0], rtol=1e-3)
+    assert not np.allclose(miwae[2][0], iwae[2][0], rtol=1e-3)
+
+
+def random_trace(draws=12):
+    mass = tf.math.log_softmax(tf.constant(np.random.RandomState(5).normal(size=(3, 4)), tf.float32), 0)
+    return enumerated(mass, *random_terms(draws, 3, 4))
+
+
+def test_bounds_are_ordered_on_every_trace():
+    trace = random_trace()
+    values = [trace.elbo, *(bounds.get({"name": "miwae", "num_groups": m})(trace) for m in (6, 4, 3, 2, 1))]
+    assert all(np.all(low <= high + 1e-5) for low, high in itertools.pairwise([values[0], values[1], values[5]]))
+    assert all(np.all(values[0] <= v + 1e-5) and np.all(v <= values[5] + 1e-5) for v in values)
+    np.testing.assert_allclose(values[5], bounds.iwae(trace), rtol=1e-5)
+    np.testing.assert_allclose(bounds.miwae(trace, 12), trace.elbo, rtol=1e-5)
+
+    orders = [-math.inf, -5.0, -1.0, 0.0, 0.5, 0.999, 1, 2.0, 10.0]
+    renyi = [bounds.get({"name": "renyi", "alpha": a})(trace) for a in orders]
+    assert all(np.all(high >= low - 1e-4) for high, low in itertools.pairwise(renyi))
+    np.testing.assert_allclose(renyi[3], bounds.iwae(trace), rtol=1e-5)
+    np.testing.assert_allclose(renyi[5], renyi[6], atol=0.01)
+
+    for weight, ends in ((0.0, bounds.iwae(trace)), (1.0, trace.elbo)):
+        np.testing.assert_allclose(bounds.get({"name": "ciwae", "elbo_weight": weight})(trace), ends, rtol=1e-5)
+
+
+def test_miwae_has_m_groups_of_k_draws_and_not_the_reverse():
+    weights = np.log(np.arange(1.0, 7.0)).astype("float32").reshape(6, 1, 1)
+    trace = enumerated(tf.zeros([1, 1]), tf.constant(weights))
+    # M = 2 groups of K = 3: (1 + 2 + 3) / 3 = 2 and (4 + 5 + 6) / 3 = 5.
+    assert float(bounds.miwae(trace, num_groups=2)[0]) == pytest.approx(0.5 * (math.log(2) + math.log(5)), rel=1e-5)
+
+
+@pytest.mark.parametrize("bound", ["stl", "dreg", "miwae", "piwae", "ciwae", "renyi"])
+def test_bounds_act_inside_each_enumerated_value(bound):
+    """The bound of a mixture of labels is the mass-weighted sum of the bounds given each, plus the entropy."""
+    trace, function = random_trace(6), bounds.get(bound)
+    inside = []
+    for value in range(3):
+        one = enumerated(tf.zeros([1, 4]), trace.log_weight[:, value : value + 1])
+        inside.append(function(one))
+    expected = tf.reduce_sum(tf.exp(trace.log_mass[0]) * tf.stack(inside), 0) + trace.entropy
+    np.testing.assert_allclose(function(trace), expected, rtol=1e-4)
+
+
+def test_kl_balancing_spares_the_level_that_carries_little_while_the_kl_is_warmed_up():
+    model = small("lvae")
+    trace = model(random_batch(model), seed=seed(1))
+    np.testing.assert_allclose(bounds.kl_balancing(trace), bounds.elbo(trace), rtol=1e-5)
+    tempered = trace.temper(0.5)
+    weights = []
+    for name in ("z1", "z2"):
+        with tf.GradientTape() as tape:
+            scale = tf.ones([])
+            tape.watch(scale)
+            scaled = {**tempered.kl_per_unit, name: scale * tempered.kl_per_unit[name]}
+            value = tf.reduce_mean(bounds.kl_balancing(tempered._replace(kl_per_unit=scaled)))
+        weights.append(float(-tape.gradient(value, scale) / tf.reduce_mean(tempered.kl[name])))
+    per_unit = [float(tf.reduce_mean(tempered.kl_per_unit[name])) for name in ("z1", "z2")]
+    assert sum(weights) == pytest.approx(2, rel=1e-4)
+    assert weights[0] / weights[1] == pytest.approx((per_unit[0] + 1e-3) / (per_unit[1] + 1e-3), rel=1e-4)
+
+
+REFUSED = [
+    ("vae", {"bound": {"name": "miwae", "num_groups": 4}, "num_samples": 6}, "6 draws do not make 4 groups"),
+    ("vae", {"bound": {"name": "piwae", "num_groups": 0}, "num_samples": 6}, "num_groups must be positive"),
+    ("vae", {"bound": {"name": "ciwae", "elbo_weight": 2.0}}, "elbo_weight lies between 0 and 1"),
+    ("lvae", {"bound": "stl"}, "one stochastic level"),
+    ("hierarchical_vae", {"bound": "dreg"}, "one stochastic level"),
+    ("lvae", {"bound": "piwae", "num_samples": 2}, "shares no weights"),
+]
+
+
+@pytest.mark.parametrize(("name", "config", "message"), REFUSED, ids=[m for *_, m in REFUSED])
+def test_bounds_that_do_not_fit_are_refused_in_one_line(name, config, message):
+    with pytest.raises(InvalidInput, match=message) as caught:
+        model = small(name, **config)
+        model.objective(model(random_batch(model)))
+    assert "\n" not in str(caught.value)
