@@ -14,6 +14,7 @@ the steps of those that count do not depend on their own past, and forward and b
 
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -116,7 +117,7 @@ class Annealer:
         self.betas = schedule(num_temperatures)
         self.progress, self.total, self.done = progress, total, 0
         self.accepted = []
-        self.compiled = tf.function(self.piece, jit_compile=model.supports_jit)
+        self.compiled = tf.function(self.piece, jit_compile=xla_helps(model))
 
     def acceptance(self):
         """The mean acceptance of the chains that counted since the last call."""
@@ -210,6 +211,13 @@ class Annealer:
         parts, results = kernel.one_step(parts, kernel.bootstrap_results(parts), seed=kernel_key)
         acceptance = tf.reduce_mean(tf.exp(tf.minimum(results.log_accept_ratio, 0.0)), 0)
         return dict(zip(state, parts, strict=True)), acceptance
+
+
+def xla_helps(model):
+    """Whether the chains are compiled: on the CPU, XLA's convolutions are slower than TensorFlow's."""
+    kinds = (keras.layers.Conv2D, keras.layers.Conv2DTranspose)
+    convolves = any(isinstance(layer, kinds) for layer in model._flatten_layers())
+    return model.supports_jit and (not convolves or bool(tf.config.list_logical_devices("GPU")))
 
 
 def as_key(numbers):

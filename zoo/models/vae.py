@@ -146,8 +146,11 @@ class VAE(LatentVariableModel):
         held = tf.stop_gradient(log_base) - log_det
         return trace._replace(log_posterior={"z": held[:, None]}, base={"z": base[:, None]}, path={"z": path[:, None]})
 
+    def likelihood_given(self, latents, inputs):
+        return self.likelihood(latents["z"], **without_x(inputs))
+
     def log_joint(self, latents, inputs):
-        likelihood = self.likelihood(latents["z"], **without_x(inputs))
+        likelihood = self.likelihood_given(latents, inputs)
         return likelihood.log_prob(inputs["x"]), {"z": self.prior().log_prob(latents["z"])}
 
     def draw_latents(self, n, seed=None):
