@@ -1,6 +1,7 @@
 """The command line: every command on a small run, and every mistake as one line."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -109,6 +110,8 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
         (["evaluate", run_folder, "--split", "tset"], "test"),
         (["evaluate", run_folder, "--num-samples", "0"], "num_samples"),
         (["evaluate", run_folder, "--limit", "0"], "limit"),
+        (["evaluate", run_folder, "--ais", "--chains", "0"], "num_chains"),
+        (["evaluate", run_folder, "--ais", "--versus", run_folder], "--ais"),
         (["evaluate", run_folder, "--versus", "no_such_model"], "no_such_model"),
         (["export", run_folder, "--format", "tflight"], "tflite"),
         (["export", run_folder, "--format", "tflite", "--endpoint", "encoed"], "encode"),
@@ -190,6 +193,18 @@ def test_evaluate_prints_numbers_for_programs_and_people(zoo, run_folder):
     assert f"{metrics['nll']['value']:.3f}" in zoo(*arguments)[1]
     difference = json.loads(zoo(*arguments, "--versus", run_folder, "--json")[1])["nll_difference"]
     assert difference["value"] == 0
+
+
+def test_annealed_chains_add_to_the_card(zoo, run_folder, tmp_path):
+    folder = shutil.copytree(run_folder, tmp_path / "run")
+    short = ["--num-samples", 10, "--limit", 4, "--update-card"]
+    assert zoo("evaluate", folder, *short)[0] == 0
+    code, out, _ = zoo("evaluate", folder, "--ais", "--chains", 2, "--temperatures", 5, *short)
+    assert code == 0
+    assert "4 simulated images, 2 chains, 5 temperatures" in out
+    card = json.loads((folder / "card.json").read_text())
+    assert {"nll", "nll_ais", "nll_ais_lower", "nll_ais_upper"} <= set(card["metrics"])
+    assert "--ais --chains 2 --temperatures 5" in card["evaluation"]["annealed"]["command"]
 
 
 @pytest.mark.parametrize("command", ["sample", "reconstruct", "interpolate"])

@@ -13,6 +13,7 @@ _HOME = {
     "load_dataset": "zoo.data",
     "evaluate": "zoo.evaluation",
     "compare": "zoo.evaluation",
+    "annealed_importance": "zoo.annealing",
     "export_saved_model": "zoo.export",
     "export_tflite": "zoo.export",
 }

@@ -16,6 +16,7 @@ import tempfile
 
 from zoo import plots, pretrained
 from zoo.errors import InvalidInput
+from zoo.evaluation import collapse_report
 from zoo.files import atomic, write_json
 from zoo.presets import list_presets, read_preset
 from zoo.training import KL_LOG, LOG
@@ -28,13 +29,28 @@ SECTION = (
 
 
 def record(name, metrics, probe, command, split):
-    """Write measured metrics and a probe into a model's card, and its README anew."""
+    """Write measured metrics and a probe into a model's card, and its README anew.
+
+    What annealed chains measure and what the rest of an evaluation measures stand beside each other; either replaces
+    its own earlier numbers.
+    """
     home = pretrained.locate(name)
     card = pretrained.read_card(name)
-    card["metrics"] = metrics
+    annealed = is_annealed(metrics)
+    kept = {key: entry for key, entry in card.get("metrics", {}).items() if is_annealed({key: entry}) != annealed}
+    card["metrics"] = {**kept, **metrics} if annealed else {**metrics, **kept}
     card["probe"] = probe
-    card["evaluation"] = {"command": command, "split": split, "versions": pretrained.versions()}
+    entry = {"command": command, "split": split, "versions": pretrained.versions()}
+    if annealed:
+        card["evaluation"] = {**card.get("evaluation", {}), "annealed": entry}
+    else:
+        card["evaluation"] = {**entry, **{k: v for k, v in card.get("evaluation", {}).items() if k == "annealed"}}
     finish(home, card)
+
+
+def is_annealed(metrics):
+    """Whether all of these metrics are of annealed importance sampling."""
+    return all("num_chains" in entry for entry in metrics.values())
 
 
 def publish(run, name):
@@ -102,12 +118,17 @@ def readme(home, card):
         "",
         *picture_lines(home),
         *metric_table(card),
+        *(line for sentence in collapse_report(card.get("metrics", {})) for line in (sentence, "")),
         *target_lines(card),
         *reference_table(card),
         f"Data protocol: {data.get('protocol', 'as given')}",
         "",
         f"Binarisation: {card['config'].get('binarize') or 'none'}. "
-        + (f"Measured on the {evaluation['split']} split by `{evaluation['command']}`." if evaluation else ""),
+        + " ".join(
+            f"Measured on the {entry['split']} split by `{entry['command']}`."
+            for entry in (evaluation, evaluation.get("annealed"))
+            if entry and "command" in entry
+        ),
         "",
         *tflite_table(card),
         *(["Notes:", "", *(f"- {note}" for note in card["notes"]), ""] if card.get("notes") else []),
@@ -132,7 +153,11 @@ def metric_table(card):
     for name, metric in card["metrics"].items():
         value = f"{metric['value']} of {metric['of']}" if "of" in metric else f"{metric['value']:.3f}"
         error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
-        lines.append(f"| {name} | {value} | {error} | {metric['num_examples']} | {metric.get('num_samples', '')} |")
+        images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
+        draws = str(metric.get("num_samples", ""))
+        if "num_chains" in metric:
+            draws = ", ".join([f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])])
+        lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
     return [*lines, "", "Nats per image, unless bits per dimension.", ""]
 
 

@@ -213,32 +213,49 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Only the first images.")] = None,
     versus: Annotated[str | None, typer.Option(help="Another model, compared on the same images.")] = None,
+    ais: Annotated[
+        bool, typer.Option("--ais", help="Annealed importance sampling instead, on 100 images, and simulated ones.")
+    ] = False,
+    chains: Annotated[int, typer.Option(help="Chains per image of --ais.")] = 16,
+    temperatures: Annotated[int, typer.Option(help="Steps from the prior to the posterior of --ais.")] = 1000,
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
     ] = False,
     seed: Seed = 0,
     json: Json = False,
 ):
-    """Measure NLL, ELBO, KL and active units. Example: zoo evaluate vae_mnist --num-samples 5000"""
+    """Measure NLL, ELBO, KL and active units, and which latents are unused; or, by annealed chains, NLL alone.
+
+    Example: zoo evaluate vae_mnist --num-samples 5000
+    """
     if versus and update:
         raise InvalidInput("a comparison is not written into a card: leave out --update-card or --versus")
+    if versus and ais:
+        raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
     import_tensorflow()
-    from zoo import cards, evaluation, pretrained
+    from zoo import annealing, cards, evaluation, pretrained
 
     model, card = pretrained.load(name), pretrained.read_card(name)
     data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
+    limit = 100 if ais and limit is None else limit
     batches = evaluation.test_data(model, data, split=split, limit=limit)
     settings = {"num_samples": num_samples, "limit": limit, "seed": seed}
+    lengths = {"num_chains": chains, "num_temperatures": temperatures} if ais else {}
     with progress(f"evaluating {name}") as report:
-        if versus:
+        if ais:
+            metrics = annealing.annealed_importance(model, batches, progress=report, **settings, **lengths)
+        elif versus:
             other = pretrained.load(versus)
             metrics = evaluation.compare(model, other, batches, progress=report, **settings)
         else:
             metrics = evaluation.evaluate(model, batches, progress=report, **settings)
     if update:
-        command = f"zoo evaluate {card['name']} " + " ".join(arguments_given(num_samples, split, limit, seed))
+        given = arguments_given(num_samples, split, limit, seed)
+        given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
+        command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(name, metrics, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
-    return show(metrics if json else [metric_line(*item) for item in metrics.items()], json)
+    lines = [*(metric_line(*item) for item in metrics.items()), *evaluation.collapse_report(metrics)]
+    return show(metrics if json else lines, json)
 
 
 def arguments_given(num_samples, split, limit, seed):
@@ -255,8 +272,14 @@ def metric_line(name, metric):
     """One metric, with its error where it has one."""
     error = f" +- {metric['standard_error']:.3f}" if metric.get("standard_error") is not None else ""
     of = f" of {metric['of']}" if "of" in metric else ""
-    draws = f", {metric['num_samples']} samples" if "num_samples" in metric else ""
-    return f"{name:16} {metric['value']:.3f}{error}{of}  ({metric['num_examples']} images{draws})"
+    draws = ", ".join([f"{metric['num_examples']} {metric.get('data', '')} images".replace("  ", " "), *effort(metric)])
+    return f"{name:22} {metric['value']:.3f}{error}{of}  ({draws})"
+
+
+def effort(metric):
+    """How many draws went into a metric, in words."""
+    names = {"num_samples": "samples", "num_chains": "chains", "num_temperatures": "temperatures"}
+    return [f"{metric[key]} {word}" for key, word in names.items() if key in metric]
 
 
 @app.command()

@@ -9,6 +9,7 @@ from zoo.data import check_batch, load_dataset
 from zoo.errors import InvalidInput, check_positive
 
 ACTIVE_VARIANCE = 0.01
+UNUSED_KL = 0.01
 CHUNK_BYTES = 128 * 2**20
 PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
 
@@ -30,7 +31,10 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
     Returns:
         Name -> {"value", "standard_error", "num_examples", ...}: "nll" (nats, with "num_samples"), "elbo",
         "reconstruction", "kl" (nats), "bits_per_dim" (from the nll, where the likelihood is discrete), "active_units"
-        (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519).
+        (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519),
+        "unused_units" (units that are not active and have a mean KL below 0.01 nats, where the KL has a closed form per
+        unit), "effective_sample_size" (of the draws: the mean over the images of (sum w)^2 / sum w^2). Models of several
+        latents have "kl_<name>", "active_units_<name>" and "unused_units_<name>" of each.
 
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
@@ -61,26 +65,33 @@ def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progres
 
 def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None):
     """Name -> [N] arrays of one number per example, and "location/<latent>" -> [N, D]."""
-    check_positive(num_samples=num_samples, **({"limit": limit} if limit is not None else {}))
+    check_positive(num_samples=num_samples)
+    estimator = Estimator(model, num_samples)
+    parts = [estimator(fields, seed=(seed, done)) for fields, done in examples(model, dataset, limit, progress)]
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def examples(model, dataset, limit=None, progress=None):
+    """The batches of a data set as the model's inputs, each with the number of examples before it."""
+    if limit is not None:
+        check_positive(limit=limit)
     if not isinstance(dataset, tf.data.Dataset):
         dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels="y" in model.data_spec)
     total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
-    estimator = Estimator(model, num_samples)
-    parts, done = [], 0
+    done = 0
     for batch in dataset:
         check_batch(batch, model.data_spec)
         fields = model.preprocess(batch, None, training=False)
         if limit is not None:
             fields = {name: value[: limit - done] for name, value in fields.items()}
-        parts.append(estimator(fields, seed=(seed, done)))
+        yield fields, done
         done += int(fields["x"].shape[0])
         if progress:
             progress(done, limit or total)
         if limit is not None and done >= limit:
             break
-    if not parts:
+    if not done:
         raise InvalidInput("there is nothing to evaluate: the data set is empty")
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 class Estimator:
@@ -96,15 +107,22 @@ class Estimator:
         self.compiled = tf.function(self.chunk, reduce_retracing=True)
 
     def chunk(self, fields, seed, draws):
-        """Sums over `draws` draws: name -> [B]; "log_sum" is the log of the summed weights."""
+        """Sums over `draws` draws: name -> [B], "units/<latent>" -> [B, D].
+
+        "log_sum" and "log_squares" are the logs of the summed weights and of their summed squares.
+        """
         trace = self.model(fields, num_samples=draws, training=False, seed=seed)
         if not self.model.has_bound:
             return {"reconstruction": trace.reconstruction * draws}
-        kl = sum(trace.kl.values()) - trace.entropy
+        log_weight = tf.reduce_logsumexp(trace.log_mass + trace.log_weight, 1)
+        kl = trace.kl
+        means = {"reconstruction": trace.reconstruction, "kl": sum(kl.values()) - trace.entropy}
+        means |= {f"kl_{name}": value for name, value in kl.items() if len(kl) > 1}
+        means |= {f"units/{name}": value for name, value in trace.kl_per_unit.items()}
         return {
-            "log_sum": trace.log_marginal + math.log(draws),
-            "reconstruction": trace.reconstruction * draws,
-            "kl": kl * draws,
+            "log_sum": tf.reduce_logsumexp(log_weight, 0),
+            "log_squares": tf.reduce_logsumexp(2 * log_weight, 0),
+            **{name: value * draws for name, value in means.items()},
         }
 
     def draws_per_chunk(self, batch):
@@ -125,13 +143,13 @@ class Estimator:
             if sums is None:
                 sums = terms
             else:
-                sums = {k: np.logaddexp(sums[k], v) if k == "log_sum" else sums[k] + v for k, v in terms.items()}
+                sums = {k: np.logaddexp(sums[k], v) if k.startswith("log_") else sums[k] + v for k, v in terms.items()}
             left, index = left - draws, index + 1
-        out = {"reconstruction": sums["reconstruction"] / self.num_samples}
+        out = {name: value / self.num_samples for name, value in sums.items() if not name.startswith("log_")}
         if "log_sum" in sums:
-            out["kl"] = sums["kl"] / self.num_samples
             out["elbo"] = out["reconstruction"] - out["kl"]
             out["nll"] = math.log(self.num_samples) - sums["log_sum"]
+            out["effective_sample_size"] = np.exp(2 * sums["log_sum"] - sums["log_squares"])
         for name, location in self.model.locations(fields).items():
             out[f"location/{name}"] = location.numpy().reshape(size, -1)
         return out
@@ -145,19 +163,52 @@ def mean_and_error(values, **extra):
 
 def summary(model, scores, num_samples):
     """Metrics in the card's form from the numbers of `per_example`."""
-    metrics = {}
-    for name in ("nll", "elbo", "reconstruction", "kl"):
+    metrics, of_draws = {}, ("nll", "effective_sample_size")
+    levels = [f"kl_{name}" for name in model.latent_names]
+    for name in ("nll", "elbo", "reconstruction", "kl", *levels, "effective_sample_size"):
         if name in scores:
-            metrics[name] = mean_and_error(scores[name], **({"num_samples": num_samples} if name == "nll" else {}))
+            metrics[name] = mean_and_error(scores[name], **({"num_samples": num_samples} if name in of_draws else {}))
     dimensions = math.prod(model.data_spec["x"].shape)
     if "nll" in scores and model.discrete:
         metrics["bits_per_dim"] = mean_and_error(scores["nll"] / (dimensions * math.log(2)), num_samples=num_samples)
     for name, location in scores.items():
         if name.startswith("location/"):
-            active = int(np.sum(np.var(location, axis=0) > ACTIVE_VARIANCE))
-            label = "active_units" if len(model.latent_names) == 1 else f"active_units_{name[9:]}"
-            metrics[label] = {"value": active, "of": location.shape[1], "num_examples": len(location)}
+            latent = name.removeprefix("location/")
+            suffix = "" if len(model.latent_names) == 1 else f"_{latent}"
+            entry = {"of": location.shape[1], "num_examples": len(location)}
+            active = np.var(location, axis=0) > ACTIVE_VARIANCE
+            metrics[f"active_units{suffix}"] = {"value": int(np.sum(active)), **entry}
+            units = scores.get(f"units/{latent}")
+            if units is not None and units.shape[1:] == active.shape:
+                unused = int(np.sum(~active & (np.mean(units, axis=0) < UNUSED_KL)))
+                metrics[f"unused_units{suffix}"] = {"value": unused, **entry}
     return metrics
+
+
+def collapse_report(metrics):
+    """What the metrics of `evaluate` say, in sentences, about latents that are not used: [str].
+
+    A latent counts as unused by two criteria together: its KL is below 0.01 nats a unit, and none of its units is
+    active. Nothing is said of a model of one latent that is used.
+    """
+    sentences, levels = [], levels_of(metrics)
+    for name, (kl, active, unused) in levels.items():
+        level, size = f"latent {name}" if name else "the latent", active["of"]
+        if kl["value"] < UNUSED_KL * size and active["value"] == 0:
+            sentences.append(f"{level} is unused: its KL is {kl['value']:.3f} nats and none of its {size} units is active.")
+        elif unused and unused["value"]:
+            sentences.append(f"{level} is used, but {unused['value']} of its {size} units are not.")
+    if len(levels) > 1 and not any("is unused" in sentence for sentence in sentences):
+        sentences.append(f"every one of the {len(levels)} latents is used.")
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
+
+
+def levels_of(metrics):
+    """Name of a latent ("" where there is one) -> its entries (kl, active_units, unused_units or None)."""
+    suffixes = [name.removeprefix("active_units") for name in metrics if name.startswith("active_units")]
+    names = ("kl", "active_units", "unused_units")
+    found = {suffix.removeprefix("_"): [metrics.get(name + suffix) for name in names] for suffix in suffixes}
+    return {name: entries for name, entries in found.items() if entries[0]}
 
 
 def probe(model, dataset):

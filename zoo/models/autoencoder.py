@@ -28,7 +28,7 @@ class Autoencoder(VAE):
         trace = super().call(inputs, num_samples=num_samples, training=training, seed=seed)
         return trace._replace(log_prior={}, log_posterior={})
 
-    def sample(self, n, seed=None, mean=False):
+    def draw_latents(self, n, seed=None):
         raise InvalidInput("an autoencoder has no prior to sample from: use vae")
 
     def log_prob(self, x, num_samples=100, seed=None):

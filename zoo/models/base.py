@@ -88,6 +88,14 @@ class LatentVariableModel(keras.Model):
         """(log p(x | latents) [S, C, B], {name: log p(latent) [S, C, B]}) of given latents, each [S, C, B, ...]."""
         raise NotImplementedError
 
+    def likelihood_given(self, latents, inputs):
+        """p(x | latents), of latents [..., D] by name and what the model is conditioned on: batch [...]."""
+        raise NotImplementedError
+
+    def draw_latents(self, n, seed=None):
+        """Name -> [n, D]: draws of every latent from the prior."""
+        raise NotImplementedError
+
     def locations(self, inputs):
         """Name -> [B, D]: the location of each latent's posterior, for given inputs."""
         raise NotImplementedError
@@ -331,6 +339,14 @@ class LatentVariableModel(keras.Model):
         """
         check_positive(num_samples=num_samples)
         return self(self.inputs(x=x, **condition), num_samples=num_samples, seed=as_seed(seed)).log_marginal
+
+    def simulate(self, n, seed=None, mean=False, **condition):
+        """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
+        check_positive(n=n)
+        latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
+        latents = self.draw_latents(n, latent_seed)
+        likelihood = self.likelihood_given(latents, self.inputs(**condition))
+        return latents, likelihood.mean() if mean else likelihood.sample(seed=pixel_seed)
 
     def adapt(self, dataset):
         """Set what the data alone determine, before training. Here nothing."""

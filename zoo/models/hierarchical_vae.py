@@ -172,6 +172,10 @@ class HierarchicalVAE(VAE):
         terms = {field: {n: values[n] for n in self.latent_names if n in values} for field, values in terms.items()}
         return Trace(log_likelihood=log_likelihood, log_mass=zeros[None, None], penalty=zeros, **terms)
 
+    def likelihood_given(self, latents, inputs):
+        lead = tf.unstack(tf.shape(latents[self.latent_names[-1]]))[:-1]
+        return self.likelihood(self.top_down(lambda level, prior: latents[self.latent_names[level]], lead))
+
     def log_joint(self, latents, inputs):
         log_prior = {}
 
@@ -243,13 +247,6 @@ class HierarchicalVAE(VAE):
 
         self.top_down(record, [n])
         return {name: drawn[name] for name in self.latent_names}
-
-    def sample(self, n, seed=None, mean=False):
-        """[n, *data_shape]: draws of p(x), or with `mean` the means of p(x | z) at drawn z."""
-        check_positive(n=n)
-        latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
-        likelihood = self.likelihood(self.top_down(self.prior_pick(self.noise([n], latent_seed)), [n]))
-        return likelihood.mean() if mean else likelihood.sample(seed=pixel_seed)
 
     def interpolate(self, x0, x1, steps=8):
         """[steps, B, *data_shape]: decoded points on the line between the locations of x0 and x1, ends included."""

@@ -146,9 +146,15 @@ class VAE(LatentVariableModel):
         held = tf.stop_gradient(log_base) - log_det
         return trace._replace(log_posterior={"z": held[:, None]}, base={"z": base[:, None]}, path={"z": path[:, None]})
 
+    def likelihood_given(self, latents, inputs):
+        return self.likelihood(latents["z"], **without_x(inputs))
+
     def log_joint(self, latents, inputs):
-        likelihood = self.likelihood(latents["z"], **without_x(inputs))
+        likelihood = self.likelihood_given(latents, inputs)
         return likelihood.log_prob(inputs["x"]), {"z": self.prior().log_prob(latents["z"])}
+
+    def draw_latents(self, n, seed=None):
+        return {"z": self.prior().sample(n, seed=as_seed(seed))}
 
     def locations(self, inputs):
         return {"z": self.posterior(**inputs).mean()}
@@ -178,10 +184,7 @@ class VAE(LatentVariableModel):
 
     def sample(self, n, seed=None, mean=False, **condition):
         """[n, *data_shape]: draws of p(x), or with `mean` the means of p(x | z) at drawn z."""
-        check_positive(n=n)
-        latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
-        likelihood = self.likelihood(self.prior().sample(n, seed=latent_seed), **self.inputs(**condition))
-        return likelihood.mean() if mean else likelihood.sample(seed=pixel_seed)
+        return self.simulate(n, seed, mean, **condition)[1]
 
     def interpolate(self, x0, x1, steps=8, **condition):
         """[steps, B, *data_shape]: decoded points on the line between the locations of x0 and x1, ends included."""

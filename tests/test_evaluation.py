@@ -1,0 +1,118 @@
+"""Evaluation: effective sample size, what each level carries, and collapse in words."""
+
+import pathlib
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import random_batch, small
+from test_truth import ALL_IMAGES, linear_gaussian, lively
+
+import zoo
+from zoo import cards, evaluation
+from zoo.data.spec import FieldSpec
+from zoo.evaluation import collapse_report
+
+
+def test_draws_of_the_exact_posterior_are_all_effective():
+    model, marginal = linear_gaussian()
+    metrics = zoo.evaluate(model, marginal.sample(20, seed=4).numpy().astype("float32"), num_samples=60)
+    assert metrics["effective_sample_size"]["value"] == pytest.approx(60, rel=1e-3)
+    assert metrics["effective_sample_size"]["num_samples"] == 60
+
+
+@pytest.mark.parametrize("name", ["vae", "conditional_vae"])
+def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(name, monkeypatch):
+    model = lively(name)
+    fields = {"x": tf.constant(ALL_IMAGES), **({"y": tf.zeros([16], tf.int32)} if name != "vae" else {})}
+    estimator = evaluation.Estimator(model, 4000)
+    monkeypatch.setattr("zoo.evaluation.CHUNK_BYTES", 2**40)
+    whole = estimator(fields, seed=(0, 0))["effective_sample_size"]
+    key = tf.random.fold_in(tf.random.fold_in(tf.constant([0, 0]), 101, alg="philox"), 0, alg="philox")
+    weight = np.exp(model(fields, num_samples=4000, seed=key).log_weight[:, 0].numpy().astype("float64"))
+    np.testing.assert_allclose(whole, weight.sum(0) ** 2 / (weight**2).sum(0), rtol=1e-4)
+    assert np.all(whole < 3999)
+    monkeypatch.setattr("zoo.evaluation.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
+    np.testing.assert_allclose(estimator(fields, seed=(0, 0))["effective_sample_size"], whole, rtol=0.2)
+
+
+def test_a_collapsed_posterior_is_called_unused_and_a_unit_too():
+    model = small("vae")
+    x = random_batch(model, 50)["x"]
+    assert collapse_report(zoo.evaluate(model, x, num_samples=5)) == []
+    dense = model.posterior_head.dense
+    kernel, bias = (weight.numpy() for weight in (dense.kernel, dense.bias))
+    for units, expected in (([1], "1 of its 3 units are not"), ([0, 1, 2], "The latent is unused")):
+        for unit in units:  # q = p: location 0, and the scale 1
+            kernel[:, [unit, 3 + unit]] = 0
+            bias[[unit, 3 + unit]] = 0, np.log(np.e - 1)
+        dense.set_weights([kernel, bias])
+        metrics = zoo.evaluate(model, x, num_samples=5)
+        assert metrics["unused_units"] == {"value": len(units), "of": 3, "num_examples": 50}
+        (sentence,) = collapse_report(metrics)
+        assert expected in sentence
+
+
+def two_levels(kl_below, kl_above, spread_above):
+    """Metrics of a model of two latents: z1 with 4 units, z2 with 2."""
+    random = np.random.default_rng(0)
+    model = SimpleNamespace(
+        data_spec={"x": FieldSpec((3,), "float32")}, discrete=False, latent_names=("z1", "z2"), has_bound=True
+    )
+    scores = {"nll": random.normal(size=30), "kl": np.full(30, kl_below + kl_above)}
+    for name, units, kl, spread in (("z1", 4, kl_below, 1.0), ("z2", 2, kl_above, spread_above)):
+        scores[f"kl_{name}"] = np.full(30, kl)
+        scores[f"units/{name}"] = np.full((30, units), kl / units)
+        scores[f"location/{name}"] = spread * random.normal(size=(30, units))
+    return evaluation.summary(model, scores, 10)
+
+
+def test_each_level_has_its_kl_and_units():
+    metrics = two_levels(8.0, 0.001, 0.0)
+    assert metrics["kl_z1"]["value"] == 8.0
+    assert metrics["kl_z2"]["num_examples"] == 30
+    assert metrics["active_units_z1"]["value"] == metrics["active_units_z1"]["of"] == 4
+    assert metrics["unused_units_z1"]["value"] == 0
+    assert metrics["unused_units_z2"] == {"value": 2, "of": 2, "num_examples": 30}
+
+
+@pytest.mark.parametrize(
+    "kl, spread, said",
+    [
+        (0.019, 0.0, ["Latent z2 is unused: its KL is 0.019 nats and none of its 2 units is active."]),
+        (0.021, 0.0, ["Every one of the 2 latents is used."]),  # the KL alone, or the location alone, is use
+        (0.019, 1.0, ["Every one of the 2 latents is used."]),
+        (3.0, 1.0, ["Every one of the 2 latents is used."]),
+    ],
+)
+def test_a_level_is_unused_by_two_criteria_together(kl, spread, said):
+    assert collapse_report(two_levels(8.0, kl, spread)) == said
+
+
+def test_a_card_says_which_levels_are_unused():
+    metrics = two_levels(8.0, 0.0, 0.0)
+    card = {"name": "m", "model": "lvae", "config": {}, "metrics": metrics, "versions": {}, "date": ""}
+    card["weights"] = {"bytes": 1, "sha256": ""}
+    text = cards.readme(pathlib.Path("no such folder"), card)
+    assert "\nLatent z2 is unused" in text
+
+
+def test_annealed_numbers_and_the_others_stand_beside_each_other(tmp_path):
+    home = tmp_path / "m"
+    zoo.save(small("vae"), home, card={"data": {"name": "digits"}})
+    plain = {"nll": {"value": 1.0, "standard_error": 0.1, "num_examples": 3, "num_samples": 5}}
+    chains = {"num_chains": 4, "num_temperatures": 9, "num_examples": 3, "standard_error": 0.1}
+    for metrics, command in (
+        (plain | {"old": plain["nll"]}, "first"),
+        ({"nll_ais": {"value": 2.0, **chains}}, "second"),
+        (plain, "third"),
+    ):
+        cards.record(home, metrics, {}, command, "test")
+    card = zoo.pretrained.read_card(home)
+    assert list(card["metrics"]) == ["nll", "nll_ais"]
+    assert card["evaluation"]["command"] == "third"
+    assert card["evaluation"]["annealed"]["command"] == "second"
+    text = (home / "README.md").read_text()
+    assert "`second`" in text
+    assert "4 chains of 9" in text
