@@ -31,26 +31,27 @@ SECTION = (
 def record(name, metrics, probe, command, split):
     """Write measured metrics and a probe into a model's card, and its README anew.
 
-    What annealed chains measure and what the rest of an evaluation measures stand beside each other; either replaces
-    its own earlier numbers.
+    The parts of an evaluation, of annealed chains and of comparisons stand beside each other; each replaces its own
+    earlier numbers.
     """
     home = pretrained.locate(name)
     card = pretrained.read_card(name)
-    annealed = is_annealed(metrics)
-    kept = {key: entry for key, entry in card.get("metrics", {}).items() if is_annealed({key: entry}) != annealed}
-    card["metrics"] = {**kept, **metrics} if annealed else {**metrics, **kept}
+    kinds = {kind_of(entry) for entry in metrics.values()}
+    kept = {key: entry for key, entry in card.get("metrics", {}).items() if kind_of(entry) not in kinds}
+    card["metrics"] = dict(sorted({**metrics, **kept}.items(), key=lambda item: kind_of(item[1])))
     card["probe"] = probe
     entry = {"command": command, "split": split, "versions": pretrained.versions()}
-    if annealed:
-        card["evaluation"] = {**card.get("evaluation", {}), "annealed": entry}
-    else:
-        card["evaluation"] = {**entry, **{k: v for k, v in card.get("evaluation", {}).items() if k == "annealed"}}
+    for kind in kinds:
+        old = card.get("evaluation", {})
+        card["evaluation"] = {**old, kind: entry} if kind else {**entry, **{k: old[k] for k in old if k not in entry}}
     finish(home, card)
 
 
-def is_annealed(metrics):
-    """Whether all of these metrics are of annealed importance sampling."""
-    return all("num_chains" in entry for entry in metrics.values())
+def kind_of(metric):
+    """Which part of an evaluation a metric belongs to: "" for the usual one, "annealed", or "versus NAME"."""
+    if "versus" in metric:
+        return f"versus {metric['versus']}"
+    return "annealed" if "num_chains" in metric else ""
 
 
 def publish(run, name):
@@ -126,8 +127,8 @@ def readme(home, card):
         f"Binarisation: {card['config'].get('binarize') or 'none'}. "
         + " ".join(
             f"Measured on the {entry['split']} split by `{entry['command']}`."
-            for entry in (evaluation, evaluation.get("annealed"))
-            if entry and "command" in entry
+            for entry in (evaluation, *evaluation.values())
+            if isinstance(entry, dict) and "command" in entry
         ),
         "",
         *tflite_table(card),
@@ -156,7 +157,9 @@ def metric_table(card):
         images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
         draws = str(metric.get("num_samples", ""))
         if "num_chains" in metric:
-            draws = ", ".join([f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])])
+            draws = ", ".join(
+                [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
+            )
         lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
     return [*lines, "", "Nats per image, unless bits per dimension.", ""]
 

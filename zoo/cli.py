@@ -228,8 +228,6 @@ def evaluate(
 
     Example: zoo evaluate vae_mnist --num-samples 5000
     """
-    if versus and update:
-        raise InvalidInput("a comparison is not written into a card: leave out --update-card or --versus")
     if versus and ais:
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
     import_tensorflow()
@@ -252,8 +250,10 @@ def evaluate(
     if update:
         given = arguments_given(num_samples, split, limit, seed)
         given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
+        given += [f"--versus {versus}"] if versus else []
+        measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
-        cards.record(name, metrics, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
+        cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
     lines = [*(metric_line(*item) for item in metrics.items()), *evaluation.collapse_report(metrics)]
     return show(metrics if json else lines, json)
 

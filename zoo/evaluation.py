@@ -32,8 +32,8 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
         Name -> {"value", "standard_error", "num_examples", ...}: "nll" (nats, with "num_samples"), "elbo",
         "reconstruction", "kl" (nats), "bits_per_dim" (from the nll, where the likelihood is discrete), "active_units"
         (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519),
-        "unused_units" (units that are not active and have a mean KL below 0.01 nats, where the KL has a closed form per
-        unit), "effective_sample_size" (of the draws: the mean over the images of (sum w)^2 / sum w^2). Models of several
+        "unused_units" (units that are not active and have a mean KL below 0.01 nats, where the KL is known per unit),
+        "effective_sample_size" (of the draws: the mean over the images of (sum w)^2 / sum w^2). Models of several
         latents have "kl_<name>", "active_units_<name>" and "unused_units_<name>" of each.
 
     Raises:
@@ -195,7 +195,9 @@ def collapse_report(metrics):
     for name, (kl, active, unused) in levels.items():
         level, size = f"latent {name}" if name else "the latent", active["of"]
         if kl["value"] < UNUSED_KL * size and active["value"] == 0:
-            sentences.append(f"{level} is unused: its KL is {kl['value']:.3f} nats and none of its {size} units is active.")
+            sentences.append(
+                f"{level} is unused: its KL is {kl['value']:.3f} nats and none of its {size} units is active."
+            )
         elif unused and unused["value"]:
             sentences.append(f"{level} is used, but {unused['value']} of its {size} units are not.")
     if len(levels) > 1 and not any("is unused" in sentence for sentence in sentences):

@@ -16,7 +16,8 @@ class Trace(NamedTuple):
         log_mass: [1, C, B], log q(y | x) of an enumerated latent; 0 on an observed value and -inf on the others;
             0 with C = 1.
         penalty: [B], what the optimiser sees and the bound does not.
-        kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise. Never part of `log_weight`.
+        kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise; at the lower levels of a bottom-up
+            hierarchy, where it has none, the mean over the draws. Never part of `log_weight`.
         beta: weight of the KL terms, already multiplied in.
         base: name -> [S, C, B, D], the reparameterised base draws, where a bound differentiates along their path; the
             terms above are then functions of the draws' values and know nothing of where these came from.
