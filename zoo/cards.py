@@ -152,7 +152,9 @@ def metric_table(card):
         images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
         draws = str(metric.get("num_samples", ""))
         if "num_chains" in metric:
-            draws = ", ".join([f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])])
+            draws = ", ".join(
+                [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
+            )
         lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
     return [*lines, "", "Nats per image, unless bits per dimension.", ""]
 
