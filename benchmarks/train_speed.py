@@ -106,14 +106,10 @@ def pytorch(images, batch_size, binarize):
     return epoch, sum(p.numel() for p in parameters)
 
 
-def pythae(images, batch_size, binarize):
-    """pythae's VAE, data loader and trainer; its own epoch, without progress bar and checkpoints."""
-    import torch
-    from pythae.data.datasets import BaseDataset
-    from pythae.models import VAE, VAEConfig
+def pythae_networks(to_log_var=lambda raw: raw):
+    """pythae's (encoder, decoder); `to_log_var` maps the encoder's second output to a log variance."""
     from pythae.models.base.base_utils import ModelOutput
     from pythae.models.nn import BaseDecoder, BaseEncoder
-    from pythae.trainers import BaseTrainer, BaseTrainerConfig
     from torch import nn
 
     class Encoder(BaseEncoder):
@@ -124,7 +120,7 @@ def pythae(images, batch_size, binarize):
 
         def forward(self, x):
             hidden = self.hidden(x)
-            return ModelOutput(embedding=self.loc(hidden), log_covariance=self.log_var(hidden))
+            return ModelOutput(embedding=self.loc(hidden), log_covariance=to_log_var(self.log_var(hidden)))
 
     class Decoder(BaseDecoder):
         def __init__(self):
@@ -134,8 +130,24 @@ def pythae(images, batch_size, binarize):
         def forward(self, z):
             return ModelOutput(reconstruction=self.layers(z))
 
-    x = torch.tensor(images).reshape(-1, PIXELS).float() / 255
+    return Encoder(), Decoder()
+
+
+def pythae(images, batch_size, binarize):
+    """pythae's VAE, data loader and trainer."""
+    from pythae.models import VAE, VAEConfig
+
     config = VAEConfig(input_dim=(PIXELS,), latent_dim=LATENT, reconstruction_loss="bce")
+    return pythae_epoch(VAE(config, *pythae_networks()), images, batch_size)
+
+
+def pythae_epoch(model, images, batch_size):
+    """(the trainer's own epoch, without progress bar and checkpoints; parameters)."""
+    import torch
+    from pythae.data.datasets import BaseDataset
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+
+    x = torch.tensor(images).reshape(-1, PIXELS).float() / 255
     settings = BaseTrainerConfig(
         output_dir=tempfile.mkdtemp(),
         learning_rate=RATE,
@@ -143,7 +155,6 @@ def pythae(images, batch_size, binarize):
         optimizer_cls="Adam",
         no_cuda=True,
     )
-    model = VAE(config, Encoder(), Decoder())
     trainer = BaseTrainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings)
     trainer.prepare_training()
     trainer.callback_handler.callbacks.clear()
@@ -153,7 +164,7 @@ def pythae(images, batch_size, binarize):
 SIDES = {"ours": (ours, "tensorflow"), "pytorch": (pytorch, "torch"), "pythae": (pythae, "pythae")}
 
 
-def worker(name, connection, cores, *arguments):
+def worker(make, connection, cores, *arguments):
     """A side's process, on the first `cores` cores: makes it, runs a first epoch, then one each time it is asked."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
@@ -161,7 +172,7 @@ def worker(name, connection, cores, *arguments):
     os.dup2(1, 2)
     start = time.perf_counter()
     try:
-        epoch, parameters = SIDES[name][0](*arguments)
+        epoch, parameters = make(*arguments)
         built = time.perf_counter()
         epoch()
         connection.send({"build": built - start, "first": time.perf_counter() - built, "parameters": parameters})
@@ -174,12 +185,12 @@ def worker(name, connection, cores, *arguments):
         connection.send((time.perf_counter() - start, time.process_time() - cpu, loss))
 
 
-def race(names, images, batch_size, binarize, repeats, cores):
-    """Name -> its epochs, taken in turn."""
+def race(sides, arguments, repeats, cores):
+    """Name -> the epochs of a side, taken in turn; `sides` is name -> function, called with `arguments`."""
     context, workers, results = multiprocessing.get_context("spawn"), {}, {}
-    for name in names:
+    for name, make in sides.items():
         here, there = context.Pipe()
-        process = context.Process(target=worker, args=(name, there, cores, images, batch_size, binarize), daemon=True)
+        process = context.Process(target=worker, args=(make, there, cores, *arguments), daemon=True)
         process.start()
         there.close()
         results[name] = here.recv() | {
@@ -277,7 +288,8 @@ def main():
     columns = f"{'median s':>9} {'min':>7} {'max':>7} {'CPU s':>7} {'build s':>8} {'1st epoch':>9} {'loss':>7}"
     print(f"{'batch':>5} {'side':10} {columns}")
     for size in options.batch_sizes:
-        results = race(names, images, size, options.binarize, options.repeats, options.cores)
+        sides = {name: SIDES[name][0] for name in names}
+        results = race(sides, (images, size, options.binarize), options.repeats, options.cores)
         for name, r in results.items():
             low, high = r["spread"]
             print(
