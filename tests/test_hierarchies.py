@@ -6,11 +6,18 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from support import random_batch, seed, small
 
+from zoo import plots, training
 from zoo.distributions import NormalRankOnePrecision
 from zoo.errors import InvalidInput
 from zoo.models.lvae import precision_weighted
 
 tfd = tfp.distributions
+SIZES = {
+    "data_shape": [8, 8, 1],
+    "latent_dims": [3, 2],
+    "hidden_units": [5],
+    "encoder": {"name": "mlp", "hidden_units": [8]},
+}
 HIERARCHIES = ["hierarchical_vae", "lvae", "dlgm"]
 each_hierarchy = pytest.mark.parametrize("name", HIERARCHIES)
 
@@ -143,3 +150,14 @@ def test_verbs_refuse_what_a_hierarchy_has_not(name):
     ):
         with pytest.raises(InvalidInput, match=message):
             call()
+
+
+def test_a_trained_hierarchy_has_pictures_of_its_levels(tmp_path):
+    data = {"name": "digits", "split": "train", "limit": 64}
+    preset = {"model": "lvae", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    training.train(tmp_path / "run", preset, verbose=0)
+    for kind in ("levels", "latents", "kl"):
+        plots.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
+        assert (tmp_path / f"{kind}.png").stat().st_size > 1000
+    with pytest.raises(InvalidInput, match="--kind levels"):
+        plots.draw(tmp_path / "run", "traversals", tmp_path / "traversals.png")

@@ -305,6 +305,35 @@ def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_pat
     assert float(model.beta) == pytest.approx((STEPS - 1) / 12)
 
 
+def test_a_preset_that_starts_from_another_trains_both_and_resumes_inside_either(data, tmp_path):
+    """The second stage has another bound and more draws, as in k = 1 first, then k = 5."""
+    first = preset(data, epochs=2)
+    staged = {"model": "iwae", "start": first, "config": {"num_samples": 3}, "data": data, "recipe": {"epochs": 1}}
+    whole, _ = train(tmp_path / "whole", staged, verbose=0)
+    card = json.loads((tmp_path / "whole" / "card.json").read_text())
+    assert (whole.num_samples, whole.registry_name, card["start"], card["epochs_trained"]) == (3, "iwae", first, 3)
+    train(tmp_path / "alone", first, verbose=0)
+    expected, _ = train(tmp_path / "then", {**staged, "start": str(tmp_path / "alone")}, verbose=0)
+    for weight, other in zip(whole.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+    # Interrupted after the first stage had begun: its own folder is there, with one epoch less.
+    killed = tmp_path / "killed"
+    (killed / "start").mkdir(parents=True)
+    (killed / "run.json").write_text(json.dumps(staged))
+    (killed / "start" / "run.json").write_text(json.dumps(first))
+    resumed, _ = train(killed, resume=True, verbose=0)
+    for weight, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
+
+
+def test_weights_that_do_not_fit_what_starts_from_them_are_refused(runs, data, tmp_path):
+    for change, message in (({"latent_dim": 3}, "do not fit"), ({"latent_dimm": 3}, "did you mean latent_dim")):
+        with pytest.raises(InvalidInput, match=message):
+            train(tmp_path / "a", {"config": change, "data": data}, start=runs["whole"], verbose=0)
+        assert not (tmp_path / "a").exists()
+
+
 def test_a_folder_in_use_is_kept_unless_it_holds_a_run_and_is_to_be_overwritten(data, tmp_path):
     quick = preset(data, epochs=1, ema=None)
     (tmp_path / "notes").mkdir()

@@ -145,6 +145,9 @@ class Annealer:
         size = int(fields["x"].shape[0])
         first = tf.fill([len(self.betas) - 1, size], FIRST_STEP)
         pilot = self.from_prior(PILOT_CHAINS, size, fold(key, 1))
+        latents = {name: part[:, None] for name, part in pilot.items()}
+        if self.model.log_joint(latents, fields)[0].shape[1] != 1:
+            raise InvalidInput("annealed importance sampling cannot move an enumerated latent")
         steps = self.run(fields, pilot, self.betas, first, fold(key, 2), adapt=True)[1]
         start = self.from_prior(self.num_chains, size, fold(key, 3))
         log_weight, steps = self.run(fields, start, self.betas, steps, fold(key, 4))
@@ -191,8 +194,6 @@ class Annealer:
     def log_terms(self, state, fields):
         """(log p(x | z), log p(z)), [S, B], of latents [S, B, ...]."""
         likelihood, priors = self.model.log_joint({name: part[:, None] for name, part in state.items()}, fields)
-        if likelihood.shape[1] != 1:
-            raise InvalidInput("annealed importance sampling cannot move an enumerated latent")
         return likelihood[:, 0], sum(priors.values())[:, 0]
 
     def step(self, state, fields, beta, size, key):
