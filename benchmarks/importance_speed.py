@@ -4,9 +4,9 @@
 
 The 784-200-200-50 VAE of `train_speed.py` with the bound of S samples (iwae), batch 100, grey values, against pythae's
 IWAE with the same networks; then the importance-weighted NLL of binarised images at 5000 samples each against pythae's
-`get_nll`, called as it is (`pythae`: it records gradients) and under `torch.no_grad()`, all with the same weights, which
-the zoo trains for a moment first. The answers must agree within their Monte Carlo errors. Each side lives in a process
-of its own, and their rounds are run in turn. pythae is skipped where it is not installed.
+`get_nll`, called as it is (`pythae`: it records gradients) and under `torch.no_grad()`, all with the same weights,
+which the zoo trains for a moment first. The answers must agree within their Monte Carlo errors. Each side lives in a
+process of its own, and their rounds are run in turn. pythae is skipped where it is not installed.
 """
 
 import argparse
