@@ -308,7 +308,8 @@ def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_pat
 def test_a_preset_that_starts_from_another_trains_both_and_resumes_inside_either(data, tmp_path):
     """The second stage has another bound and more draws, as in k = 1 first, then k = 5."""
     first = preset(data, epochs=2)
-    staged = {"model": "iwae", "start": first, "config": {"num_samples": 3}, "data": data, "recipe": {"epochs": 1}}
+    staged = {"model": "iwae", "start": first, "config": {"num_samples": 3}, "data": data}
+    staged["recipe"] = {**RECIPE, "epochs": 1}
     whole, _ = train(tmp_path / "whole", staged, verbose=0)
     card = json.loads((tmp_path / "whole" / "card.json").read_text())
     assert (whole.num_samples, whole.registry_name, card["start"], card["epochs_trained"]) == (3, "iwae", first, 3)
