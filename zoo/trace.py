@@ -17,6 +17,8 @@ class Trace(NamedTuple):
             0 with C = 1.
         penalty: [B], what the optimiser sees and the bound does not.
         kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise. Never part of `log_weight`.
+        row_weight: [B], how much each example counts in the mean that is maximised; 1 unless its kind (labelled or
+            not) is rarer or commoner in the batch than in the data.
     """
 
     latents: dict
@@ -26,6 +28,7 @@ class Trace(NamedTuple):
     log_mass: tf.Tensor
     penalty: tf.Tensor
     kl_per_unit: dict
+    row_weight: tf.Tensor = 1.0
 
     @property
     def log_weight(self):
@@ -59,9 +62,13 @@ class Trace(NamedTuple):
 
     @property
     def log_marginal(self):
-        """[B]: the importance-weighted bound, log mean over S of the sum over C of mass times weight."""
+        """[B]: the importance-weighted bound, log mean over S of the weights' sum over the values that have mass.
+
+        Where nothing is observed that is the sum over all values, whatever q(y | x) says.
+        """
         draws = tf.cast(tf.shape(self.log_weight)[0], self.log_weight.dtype)
-        return tf.reduce_logsumexp(self.log_mass + self.log_weight, (0, 1)) - tf.math.log(draws)
+        support = tf.where(tf.math.is_inf(self.log_mass), self.log_mass, 0.0)
+        return tf.reduce_logsumexp(support + self.log_weight, (0, 1)) - tf.math.log(draws)
 
     def expect(self, values):
         """[S, C, B] -> [B]: mean over the draws of the sum over the enumerated values, weighted by their mass."""
