@@ -18,7 +18,7 @@ from zoo.files import atomic, write_json
 from zoo.presets import list_presets, read_preset
 from zoo.training import KL_LOG, LOG
 
-PICTURES = ("samples", "reconstructions", "manifold", "traversals", "latents", "training", "kl")
+PICTURES = ("samples", "reconstructions", "manifold", "styles", "analogies", "traversals", "latents", "training", "kl")
 SAID_BY_PRESET = ("reference", "target", "notes")
 MARKERS = ("<!-- models: written by python -m zoo.cards refresh -->", "<!-- end of models -->")
 
@@ -129,7 +129,7 @@ def metric_table(card):
         value = f"{metric['value']} of {metric['of']}" if "of" in metric else f"{metric['value']:.3f}"
         error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
         lines.append(f"| {name} | {value} | {error} | {metric['num_examples']} | {metric.get('num_samples', '')} |")
-    return [*lines, "", "Nats per image, unless bits per dimension.", ""]
+    return [*lines, "", "Nats per image, unless bits per dimension or percent.", ""]
 
 
 def target_lines(card):

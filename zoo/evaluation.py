@@ -30,7 +30,9 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
     Returns:
         Name -> {"value", "standard_error", "num_examples", ...}: "nll" (nats, with "num_samples"), "elbo",
         "reconstruction", "kl" (nats), "bits_per_dim" (from the nll, where the likelihood is discrete), "active_units"
-        (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519).
+        (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519), and
+        of models that classify "error_percent", of the images as they are, not binarised. From such models the labels
+        are hidden in all other numbers, which are those of p(x).
 
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
@@ -65,14 +67,18 @@ def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None):
     if not isinstance(dataset, tf.data.Dataset):
         dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels="y" in model.data_spec)
     total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
-    estimator = Estimator(model, num_samples)
+    estimator, classifies = Estimator(model, num_samples), hasattr(model, "classify")
     parts, done = [], 0
     for batch in dataset:
         check_batch(batch, model.data_spec)
         fields = model.preprocess(batch, None, training=False)
         if limit is not None:
             fields = {name: value[: limit - done] for name, value in fields.items()}
+        if classifies:
+            mistakes, fields["y"] = mistake_percent(model, batch, fields["y"]), tf.fill(tf.shape(fields["y"]), -1)
         parts.append(estimator(fields, seed=(seed, done)))
+        if classifies:
+            parts[-1]["error_percent"] = mistakes
         done += int(fields["x"].shape[0])
         if progress:
             progress(done, limit or total)
@@ -81,6 +87,13 @@ def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None):
     if not parts:
         raise InvalidInput("there is nothing to evaluate: the data set is empty")
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def mistake_percent(model, batch, labels):
+    """[B]: 100 where the likeliest label is not that of the first rows of a batch, 0 where it is; NaN where hidden."""
+    labels = labels.numpy()
+    probabilities = model.classify(model.fields(batch)["x"][: len(labels)]).numpy()
+    return np.where(labels < 0, np.nan, 100.0 * (probabilities.argmax(-1) != labels))
 
 
 class Estimator:
@@ -152,6 +165,9 @@ def summary(model, scores, num_samples):
     dimensions = math.prod(model.data_spec["x"].shape)
     if "nll" in scores and model.discrete:
         metrics["bits_per_dim"] = mean_and_error(scores["nll"] / (dimensions * math.log(2)), num_samples=num_samples)
+    mistakes = scores.get("error_percent", np.array([np.nan]))
+    if not np.isnan(mistakes).all():
+        metrics["error_percent"] = mean_and_error(mistakes[~np.isnan(mistakes)])
     for name, location in scores.items():
         if name.startswith("location/"):
             active = int(np.sum(np.var(location, axis=0) > ACTIVE_VARIANCE))

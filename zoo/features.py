@@ -23,17 +23,18 @@ def features(model, dataset, latent=None):
     import tensorflow as tf
 
     if not isinstance(dataset, tf.data.Dataset):
-        dataset = load_dataset(dataset, batch_size=200, shuffle=False, labels=isinstance(dataset, dict) and "y" in dataset)
+        labelled = isinstance(dataset, dict) and "y" in dataset
+        dataset = load_dataset(dataset, batch_size=200, shuffle=False, labels=labelled)
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise InvalidInput("this data set has no end: make it without first_epoch")
-    hidden = tf.function(lambda inputs: model.locations(inputs), reduce_retracing=True)
-    spec = {name: field for name, field in model.data_spec.items() if name != "y" or field.minimum != -1}
+    locate = tf.function(lambda inputs: model.locations(inputs), reduce_retracing=True)
+    spec = {name: field for name, field in model.data_spec.items() if name != "y" or field.minimum >= 0}
     parts, labels = [], []
     for batch in dataset:
         check_batch(batch, spec)
-        batch = batch if isinstance(batch, dict) else dict(zip(("x", "y"), batch if isinstance(batch, tuple) else [batch], strict=False))
-        inputs = model.fields(batch)
-        found = hidden({k: v for k, v in inputs.items() if k in spec})
+        if not isinstance(batch, dict):
+            batch = dict(zip(("x", "y"), batch if isinstance(batch, tuple) else [batch], strict=False))
+        found = locate({name: value for name, value in model.fields(batch).items() if name in spec})
         chosen = found.values() if latent is None else [choose("latent", latent, found)]
         parts.append(np.concatenate([tf.reshape(v, [tf.shape(v)[0], -1]) for v in chosen], 1))
         if "y" in batch:

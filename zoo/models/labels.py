@@ -127,12 +127,12 @@ class Labelled(LatentVariableModel):
         return weight, -self.alpha * of_labelled * tf.reduce_sum(target * log_q, -1)
 
     def objective(self, trace):
-        """[B]: the bound times the row's weight. An enumerated label's prior is outside beta, free bits and the like."""
+        """[B]: the bound times the row's weight. An enumerated label's terms are outside beta, free bits and KL plots."""
         if "y" not in trace.log_prior or trace.log_mass.shape[1] == 1:
             return trace.row_weight * super().objective(trace)
         others = [{k: v for k, v in terms.items() if k != "y"} for terms in (trace.log_prior, trace.log_posterior)]
         bound = super().objective(trace._replace(log_prior=others[0], log_posterior=others[1]))
-        return trace.row_weight * (bound + trace.expect(trace.log_prior["y"]))
+        return trace.row_weight * (bound + trace.expect(trace.log_prior["y"] - trace.log_posterior["y"]))
 
     def terms(self, trace):
         return {**super().terms(trace), "classification": trace.penalty}

@@ -77,7 +77,7 @@ class M1M2(LabelledGenerator, VAE):
             self.m2 = LatentM2(
                 data_shape=(self.latent_dim,), num_classes=self.num_classes, likelihood="kept_normal", **inner
             )
-        if self.m2.temperature is not None:
+        if self.m2.treatment != "enumerated":
             raise InvalidInput("m1_m2 sums out its labels: leave out labels in m2")
         self.noise_units = self.latent_dim
         for layer in self.of_m1:
@@ -149,7 +149,7 @@ class M1M2(LabelledGenerator, VAE):
         z1, log_posterior1 = first.experimental_sample_and_log_prob(draws, seed=seeds[0])
         log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if draws == 1 else first.mean()))
         log_mass = point_or_mass(target, log_q)
-        z, log_posterior, kl = self.m2.draw(z1, self.m2.every_label, 1, seeds[1])
+        z, log_posterior, kl = self.m2.draw(z1, None, 1, seeds[1])
         log_likelihood, log_prior = self.log_joint({"z": z, "z1": z1[:, None]}, inputs)
         zeros = tf.zeros_like(log_posterior)
         row_weight, penalty = self.weigh(inputs, log_q)

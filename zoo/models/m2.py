@@ -5,11 +5,13 @@
     q(y | x) = softmax(classifier(x))
     q(z | x, y) = posterior(f(W encoder(x) + V y))
 
-An observed label is a point mass; an unknown one is summed out (`labels="enumerated"`), or drawn as a relaxed one-hot
-vector (`"sampled"`), whose cost does not grow with the classes.
+An observed label is a point mass; an unknown one is summed out (`labels="enumerated"`). Where that costs too much,
+training can sum over the likeliest labels and draw one of the rest (`"top"`, without bias), or draw a relaxed one-hot
+vector (`"sampled"`): their cost does not grow with the classes.
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298; there the networks see z and y side by side, which is the
-same first layer. The relaxation: Jang, Gu & Poole 2017, arXiv:1611.01144; Maddison, Mnih & Teh 2017, arXiv:1611.00712.
+same first layer. "top": Liu et al. 2019, arXiv:1810.04777. "sampled": Jang, Gu & Poole 2017, arXiv:1611.01144; Maddison,
+Mnih & Teh 2017, arXiv:1611.00712.
 """
 
 import math
@@ -26,6 +28,7 @@ from zoo.registry import ENCODERS, register
 from zoo.trace import Trace
 
 DIRECT = {"name": "mlp", "hidden_units": []}
+SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}
 
 
 @register("m2")
@@ -39,8 +42,8 @@ class M2(LabelledGenerator, VAE):
         classifier: as `encoder`, the network of q(y | x); None takes one layer of `hidden_units`.
         encoder: what precedes that layer in q(z | x, y); by default nothing.
         decoder: what follows that layer in p(x | z, y), without its first layer; None mirrors `encoder`.
-        labels: "enumerated", "sampled", or {"name": "sampled", "temperature": 0.5}. Outside of training a sampled
-            label is a hard one.
+        labels: "enumerated"; {"name": "top", "count": 2}, the number of labels that are summed, enumerated outside of
+            training; or {"name": "sampled", "temperature": 0.5}, drawn as hard labels outside of training.
         **kwargs: `num_classes`, `alpha`, `labelled_fraction`: see `Labelled`; the rest as `VAE`.
     """
 
@@ -49,7 +52,8 @@ class M2(LabelledGenerator, VAE):
     ):
         super().__init__(encoder=encoder, **kwargs)
         check_positive(hidden_units=hidden_units)
-        self.temperature = relaxation(labels)
+        self.treatment, setting = treatment_of(labels, self.num_classes)
+        self.top, self.temperature = (setting if self.treatment == name else None for name in ("top", "sampled"))
         if classifier is None:
             classifier = {"name": "mlp", "hidden_units": [hidden_units], "activation": activation}
         with seeded(self.seed + 1):
@@ -86,16 +90,9 @@ class M2(LabelledGenerator, VAE):
         draws, target = num_samples or self.num_samples, self.targets(inputs)
         seeds = tf.unstack(tf.random.split(as_seed(seed), 2, alg="philox"))
         log_q = tf.nn.log_softmax(self.label_logits(inputs["x"]))
-        zeros = tf.zeros_like(log_q[None, :, :1])
-        if self.temperature is None:
-            y, latents, log_posterior_y = self.every_label, {}, tf.transpose(tf.zeros_like(log_q))[None]
-            log_mass = point_or_mass(target, log_q)
-        else:
-            y = self.draw_label(log_q, target, draws, seeds[0], training)
-            latents, log_mass = {"y": y}, tf.transpose(zeros, [0, 2, 1])
-            log_posterior_y = tf.reduce_sum(y * log_q, -1) * (1 - tf.reduce_sum(target, -1))
-        z, log_posterior, kl = self.draw(inputs["x"][None], y, draws // y.shape[0], seeds[1])
-        latents["z"] = z
+        y, log_mass, log_posterior_y = self.values(log_q, target, draws, seeds[0], training)
+        z, log_posterior, kl = self.draw(inputs["x"][None], y, draws if self.temperature is None else 1, seeds[1])
+        latents = {"z": z} if y is None else {"z": z, "y": y}
         log_likelihood, log_prior = self.log_joint(latents, inputs)
         row_weight, penalty = self.weigh(inputs, log_q)
         return Trace(
@@ -114,22 +111,36 @@ class M2(LabelledGenerator, VAE):
         """[1, C, 1, C]: the values of an enumerated label, one-hot."""
         return tf.eye(self.num_classes)[None, :, None]
 
+    def values(self, log_q, target, draws, seed, training):
+        """(values y [1 or S, fewer than C, B, num_classes] of the label or None for all, their log_mass, log q).
+
+        The last is what the values were drawn by, for `log_posterior`: log q(y | x) where labels are sampled; of the
+        values of "top" the log probability of being among them.
+        """
+        if self.temperature is not None:
+            y = self.draw_label(log_q, target, draws, seed, training)
+            unknown = 1 - tf.reduce_sum(target, -1)
+            return y, tf.zeros_like(log_q[None, None, :, 0]), tf.reduce_sum(y * log_q, -1) * unknown
+        log_mass = point_or_mass(target, log_q)
+        if self.top is None or not training:
+            return None, log_mass, tf.zeros_like(log_mass)
+        return top_values(log_mass[0], self.top, seed)
+
     def draw_label(self, log_q, target, draws, seed, training):
         """[S, 1, B, C]: the label where it is known, else one drawn from q(y | x), in training relaxed."""
-        uniform = tf.random.stateless_uniform([draws, 1, *tf.unstack(tf.shape(log_q))], seed, minval=1e-20)
-        scores = tf.ensure_shape(log_q - tf.math.log(-tf.math.log(uniform)), [draws, 1, None, self.num_classes])
-        soft = tf.nn.softmax(scores / self.temperature)
-        drawn = soft if training else tf.one_hot(tf.argmax(scores, -1), self.num_classes)
-        return self.filled(target, drawn)
+        scores = tf.ensure_shape(log_q + gumbel([draws, 1, *tf.unstack(tf.shape(log_q))], seed), [draws, 1, None, None])
+        drawn = tf.one_hot(tf.argmax(scores, -1), self.num_classes)
+        return self.filled(target, tf.nn.softmax(scores / self.temperature) if training else drawn)
 
     def draw(self, x, y, draws, seed):
-        """`draws` of z for each x [L, B, *data_shape] and label probabilities y, broadcast to [L, C, B, num_classes].
+        """`draws` of z for each x [L, B, *data_shape] and label y, broadcast to [L, C, B, num_classes]; None: every one.
 
         Returns:
             z [draws L, C, B, D], log q(z | x, y) [draws L, C, B], {"z": KL [L, C, B, D]} where it has a closed form.
         """
         count, batch = tf.unstack(tf.shape(x)[:2])
         features = self.flatten(self.encoder(self.seen(tf.reshape(x, [-1, *self.data_shape]))))
+        y = self.every_label if y is None else y
         joint = self.encoder_label(tf.reshape(features, [count, 1, batch, features.shape[-1]]), y)
         lead = tf.shape(joint)[:3]
         posterior = self.posterior_head(tf.reshape(joint, [-1, joint.shape[-1]]))
@@ -150,21 +161,52 @@ class M2(LabelledGenerator, VAE):
 
     @property
     def values_per_pixel(self):
-        return super().values_per_pixel * (self.num_classes if self.temperature is None else 1)
+        return super().values_per_pixel * (1 if self.treatment == "sampled" else self.num_classes)
 
 
-def relaxation(labels):
-    """None for "enumerated", else the temperature of "sampled"."""
+def treatment_of(labels, num_classes):
+    """(name, its setting) of the argument `labels`."""
     arguments = {"name": labels} if isinstance(labels, str) else dict(labels)
-    if choose("treatment of labels", arguments.pop("name", None), {"enumerated": False, "sampled": True}):
-        temperature = arguments.pop("temperature", 0.5)
-        if not temperature > 0:
-            raise InvalidInput(f"temperature must be positive, got {temperature!r}")
-    else:
-        temperature = None
+    name = arguments.pop("name", None)
+    setting, default = choose("treatment of labels", name, {"enumerated": (None, None), **SETTINGS})
+    value = arguments.pop(setting, default)
     if arguments:
-        raise InvalidInput(f"labels take no argument {next(iter(arguments))!r}; only sampled ones a temperature")
-    return temperature
+        takes = f"the argument {setting}" if setting else "no argument"
+        raise InvalidInput(f"{name} labels take {takes}, got {next(iter(arguments))!r}")
+    if name == "sampled" and not value > 0:
+        raise InvalidInput(f"temperature must be positive, got {value!r}")
+    if name == "top":
+        check_positive(count=value)
+        if value > num_classes - 2:
+            raise InvalidInput(f"the {value} likeliest labels and one more are no fewer than {num_classes}: enumerate")
+    return name, value
+
+
+def gumbel(shape, seed):
+    """Standard Gumbel noise: the argmax of log q + noise is a draw from q."""
+    return -tf.math.log(-tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-20)))
+
+
+def top_values(log_mass, count, seed):
+    """The `count` likeliest values and one of the others, drawn by its mass, so that a sum over all has no bias.
+
+    Args:
+        log_mass: [C, B].
+
+    Returns:
+        one-hot values [1, count + 1, B, C]; their log_mass [1, count + 1, B], that of the drawn one divided by the
+        probability of being drawn; the logs of these probabilities [1, count + 1, B], 0 for the likeliest.
+    """
+    log_mass = tf.transpose(log_mass)
+    size, classes = tf.shape(log_mass)[0], log_mass.shape[1]
+    scores = tf.stop_gradient(tf.maximum(log_mass, -1e6))
+    likeliest = tf.one_hot(tf.math.top_k(scores, count).indices, classes)
+    rest = tf.nn.log_softmax(scores - 1e9 * tf.reduce_sum(likeliest, 1))
+    drawn = tf.one_hot(tf.argmax(rest + gumbel([size, classes], seed), -1), classes)
+    y = tf.transpose(tf.concat([likeliest, drawn[:, None]], 1), [1, 0, 2])
+    log_drawn = tf.concat([tf.zeros([count, size]), tf.reduce_sum(drawn * rest, -1)[None]], 0)
+    mass = tf.reduce_sum(tf.math.multiply_no_nan(log_mass, y), -1) - log_drawn
+    return y[None], mass[None], log_drawn[None]
 
 
 def point_or_mass(target, log_q):
