@@ -177,7 +177,9 @@ def train(
     from zoo.presets import read_preset
 
     chosen = None
-    if resume and (given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit, labels) if x]):
+    if resume and (
+        given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit, labels) if x]
+    ):
         raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
     if start and set_:
         raise InvalidInput("--from keeps the model as it is, so --set cannot be given with it")
@@ -353,7 +355,9 @@ def interpolate(
 @app.command()
 def plot(
     name: Name,
-    kind: Annotated[str, typer.Option(help="manifold, styles, analogies, latents, traversals, kl, training, samples, ...")] = "samples",
+    kind: Annotated[
+        str, typer.Option(help="manifold, styles, analogies, latents, traversals, kl, training, samples, ...")
+    ] = "samples",
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG to write.")] = None,
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""
