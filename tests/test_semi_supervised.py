@@ -31,7 +31,8 @@ def loss(model, batch):
 def gradients(model, batch, weights):
     with tf.GradientTape() as tape:
         value = loss(model, batch)
-    return [np.zeros(w.shape) if g is None else g.numpy() for g, w in zip(tape.gradient(value, weights), weights)]
+    found = tape.gradient(value, weights, unconnected_gradients="zero")
+    return [gradient.numpy() for gradient in found]
 
 
 def classifier(model):

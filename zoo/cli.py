@@ -355,9 +355,7 @@ def interpolate(
 @app.command()
 def plot(
     name: Name,
-    kind: Annotated[
-        str, typer.Option(help="manifold, styles, analogies, latents, traversals, kl, training, samples, ...")
-    ] = "samples",
+    kind: Annotated[str, typer.Option(help="manifold, styles, analogies, latents, kl, training, ...")] = "samples",
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG to write.")] = None,
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""

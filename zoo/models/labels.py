@@ -127,7 +127,7 @@ class Labelled(LatentVariableModel):
         return weight, -self.alpha * of_labelled * tf.reduce_sum(target * log_q, -1)
 
     def objective(self, trace):
-        """[B]: the bound times the row's weight. An enumerated label's terms are outside beta, free bits and KL plots."""
+        """[B]: the bound times the row's weight. An enumerated label's terms are outside beta and free bits."""
         if "y" not in trace.log_prior or trace.log_mass.shape[1] == 1:
             return trace.row_weight * super().objective(trace)
         others = [{k: v for k, v in terms.items() if k != "y"} for terms in (trace.log_prior, trace.log_posterior)]
@@ -163,7 +163,7 @@ class LabelledGenerator(Labelled):
         return self.likelihood(z, y)
 
     def reconstruct(self, x, y=None):
-        """[B, *data_shape]: the mean of p(x | z, y) at the posterior's location; an unknown label enters as q(y | x)."""
+        """[B, *data_shape]: the mean of p(x | z, y) at the posterior's location, with q(y | x) for an unknown label."""
         fields = self.inputs(x=x, y=y)
         label = self.probabilities(**fields)
         return self.likelihood(self.posterior(fields["x"], label).mean(), label).mean()

@@ -10,8 +10,8 @@ training can sum over the likeliest labels and draw one of the rest (`"top"`, wi
 vector (`"sampled"`): their cost does not grow with the classes.
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298; there the networks see z and y side by side, which is the
-same first layer. "top": Liu et al. 2019, arXiv:1810.04777. "sampled": Jang, Gu & Poole 2017, arXiv:1611.01144; Maddison,
-Mnih & Teh 2017, arXiv:1611.00712.
+same first layer. "top": Liu et al. 2019, arXiv:1810.04777. "sampled": Jang, Gu & Poole 2017, arXiv:1611.01144;
+Maddison, Mnih & Teh 2017, arXiv:1611.00712.
 """
 
 import math
@@ -133,7 +133,7 @@ class M2(LabelledGenerator, VAE):
         return self.filled(target, tf.nn.softmax(scores / self.temperature) if training else drawn)
 
     def draw(self, x, y, draws, seed):
-        """`draws` of z for each x [L, B, *data_shape] and label y, broadcast to [L, C, B, num_classes]; None: every one.
+        """`draws` of z for each x [L, B, *data_shape] and label y (None: each), broadcast to [L, C, B, num_classes].
 
         Returns:
             z [draws L, C, B, D], log q(z | x, y) [draws L, C, B], {"z": KL [L, C, B, D]} where it has a closed form.
