@@ -21,7 +21,7 @@ import tensorflow_probability as tfp
 from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.models.labels import LabelledGenerator
-from zoo.models.m2 import M2, expected_kl, point_or_mass
+from zoo.models.m2 import M2, expected_kl
 from zoo.models.vae import VAE
 from zoo.networks.heads import Normal
 from zoo.randomness import as_seed, seeded
@@ -77,8 +77,8 @@ class M1M2(LabelledGenerator, VAE):
             self.m2 = LatentM2(
                 data_shape=(self.latent_dim,), num_classes=self.num_classes, likelihood="kept_normal", **inner
             )
-        if self.m2.treatment != "enumerated":
-            raise InvalidInput("m1_m2 sums out its labels: leave out labels in m2")
+        if self.m2.treatment == "sampled":
+            raise InvalidInput("the labels of an m1_m2 are enumerated or top, not sampled")
         self.noise_units = self.latent_dim
         for layer in self.of_m1:
             layer.trainable = joint
@@ -144,20 +144,21 @@ class M1M2(LabelledGenerator, VAE):
     def call(self, inputs, num_samples=None, training=None, seed=None):
         inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
         draws, target = num_samples or self.num_samples, self.targets(inputs)
-        seeds = tf.unstack(tf.random.split(as_seed(seed), 2, alg="philox"))
+        seeds = tf.unstack(tf.random.split(as_seed(seed), 3, alg="philox"))
         first = VAE.posterior(self, inputs["x"])
         z1, log_posterior1 = first.experimental_sample_and_log_prob(draws, seed=seeds[0])
         log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if draws == 1 else first.mean()))
-        log_mass = point_or_mass(target, log_q)
-        z, log_posterior, kl = self.m2.draw(z1, None, 1, seeds[1])
-        log_likelihood, log_prior = self.log_joint({"z": z, "z1": z1[:, None]}, inputs)
+        y, log_mass, log_posterior_y = self.m2.values(log_q, target, draws, seeds[2], training)
+        z, log_posterior, kl = self.m2.draw(z1, y, 1, seeds[1])
+        label = {} if y is None else {"y": y}
+        log_likelihood, log_prior = self.log_joint({"z": z, "z1": z1[:, None], **label}, inputs)
         zeros = tf.zeros_like(log_posterior)
         row_weight, penalty = self.weigh(inputs, log_q)
         return Trace(
-            latents={"z": z, "z1": z1[:, None] + zeros[..., None]},
+            latents={"z": z, "z1": z1[:, None] + zeros[..., None], **label},
             log_likelihood=log_likelihood + zeros,
             log_prior=log_prior,
-            log_posterior={"z": log_posterior, "z1": log_posterior1[:, None] + zeros, "y": zeros},
+            log_posterior={"z": log_posterior, "z1": log_posterior1[:, None] + zeros, "y": log_posterior_y + zeros},
             log_mass=log_mass,
             penalty=penalty,
             kl_per_unit={name: expected_kl(units, log_mass) for name, units in kl.items()},
@@ -166,7 +167,8 @@ class M1M2(LabelledGenerator, VAE):
 
     def log_joint(self, latents, inputs):
         log_likelihood = VAE.likelihood(self, latents["z1"]).log_prob(inputs["x"])
-        log_prior1, log_prior = self.m2.log_joint({"z": latents["z"]}, {"x": latents["z1"]})
+        of_m2 = {name: value for name, value in latents.items() if name != "z1"}
+        log_prior1, log_prior = self.m2.log_joint(of_m2, {"x": latents["z1"]})
         return log_likelihood, {"z": log_prior["z"], "z1": log_prior1, "y": log_prior["y"]}
 
     def locations(self, inputs):
