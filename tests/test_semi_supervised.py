@@ -40,13 +40,18 @@ def classifier(model):
     return [*owner.classifier.trainable_weights, *owner.classifier_output.trainable_weights]
 
 
-def still(model):
-    """The model with posteriors so narrow that the noise of the draws does not show."""
+def with_scale(model, raw):
+    """The model with posteriors of one scale, softplus(raw)."""
     for head in {id(h): h for h in (model.posterior_head, getattr(model, "m2", model).posterior_head)}.values():
         units = head.latent_dim
-        head.dense.bias.assign(np.repeat([0.0, -30.0], units))
+        head.dense.bias.assign(np.repeat([0.0, raw], units))
         head.dense.kernel.assign(head.dense.kernel * np.repeat([1.0, 0.0], units))
     return model
+
+
+def still(model):
+    """The model with posteriors so narrow that the noise of the draws does not show."""
+    return with_scale(model, -30.0)
 
 
 # ---------------------------------------------------------------- the models
@@ -64,7 +69,7 @@ def test_the_sum_over_labels_of_p_x_y_is_p_x_under_one_seed(name):
 
 @pytest.mark.parametrize("name", GENERATORS)
 def test_probabilities_of_all_images_and_labels_sum_to_one(name):
-    model, draws, total, error = small(name, data_shape=(2, 2, 1)), 4000, 0.0, 0.0
+    model, draws, total, error = with_scale(small(name, data_shape=(2, 2, 1)), 1.3), 4000, 0.0, 0.0
     for label in range(3):
         inputs = {"x": tf.constant(ALL_IMAGES), "y": tf.fill([16], label)}
         trace = model(inputs, num_samples=draws, seed=seed(label))
@@ -131,16 +136,18 @@ def test_the_classifier_of_m1_learns_from_labelled_rows_alone_and_its_vae_ignore
 
 @pytest.mark.parametrize("name", SEMI)
 def test_the_loss_does_not_depend_on_the_share_of_labelled_rows_in_a_batch(name):
-    model = still(small(name, labelled_fraction=0.3))
+    # The KL of z1 is estimated from its draws: many.
+    draws, close = (3000, 2e-3) if name == "m1_m2" else (1, 1e-4)
+    model = still(small(name, labelled_fraction=0.3, num_samples=draws))
     batch = batch_of([0, 2, -1, -1, -1])
     rows = [0, 1, 0, 1, 0, 1, 2, 3, 4]
     repeated = {field: tf.gather(value, rows) for field, value in batch.items()}
     told = {**batch, "labelled_fraction": tf.fill([5], 0.3)}
     expected = float(loss(model, batch))
-    assert float(loss(model, repeated)) == pytest.approx(expected, rel=1e-4)
-    other = still(small(name))
-    assert float(loss(other, told)) == pytest.approx(expected, rel=1e-4)
-    assert abs(float(loss(other, repeated)) - float(loss(other, batch))) > 1e-3, "the batch's own share is not seen"
+    assert float(loss(model, repeated)) == pytest.approx(expected, rel=close)
+    other = still(small(name, num_samples=draws))
+    assert float(loss(other, told)) == pytest.approx(expected, rel=close)
+    assert abs(float(loss(other, repeated)) / float(loss(other, batch)) - 1) > 2 * close, "the share is not seen"
 
     # And it is what the paper says: natural proportions of the bounds, alpha times the mean over the labelled.
     trace = model(batch, training=True, seed=seed(1))
@@ -344,7 +351,7 @@ MISTAKES = [
     ({"num_labels": 4}, "cannot be shared equally by 3 classes"),
     ({"num_labels": 15}, "class 0 has 4"),
     ({"num_labels": 0}, "num_labels must be positive"),
-    ({"num_labels": 3, "labelled_per_batch": 5}, "only 3 examples are labelled"),
+    ({"num_labels": 3, "labelled_per_batch": 5, "batch_size": 8}, "only 3 examples are labelled"),
     ({"num_labels": 6, "labelled_per_batch": 8, "batch_size": 8}, "leave no place"),
     ({"num_labels": 6, "labelled_per_batch": 0.3, "batch_size": 8}, "does not make whole numbers"),
     ({"num_labels": 6, "labelled_per_batch": 1.5, "batch_size": 8}, "does not make whole numbers"),
