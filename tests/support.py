@@ -13,6 +13,9 @@ SMALL = {
     "hidden_units": (5,),
     "num_classes": 3,
     "encoder": {"name": "mlp", "hidden_units": [8]},
+    "classifier": {"name": "mlp", "hidden_units": [8]},
+    "hidden_units": 8,
+    "m2": {"latent_dim": 2, "hidden_units": 8},
     "seed": 1,
 }
 
@@ -24,10 +27,10 @@ def small(name, **config):
 
 
 def random_batch(model, size=5, seed=0):
-    """Fields that fit the model's `data_spec`: x of 8-bit levels in [0, 1], labels in turn."""
+    """Fields that fit the model's `data_spec`: x of 8-bit levels in [0, 1], labels (and -1 for unknown) in turn."""
     random = np.random.RandomState(seed)
     return {
-        name: tf.range(size) % (spec.maximum + 1)
+        name: tf.range(size) % (spec.maximum - spec.minimum + 1) + spec.minimum
         if spec.dtype == "int32"
         else tf.constant(random.randint(0, 256, (size, *spec.shape)) / 255, tf.float32)
         for name, spec in model.data_spec.items()

@@ -30,8 +30,12 @@ MODELS = {
     "categorical": ("vae", {"encoder": MLP, "data_shape": (8, 8, 1), "likelihood": "categorical"}),
     "conditional_vae": ("conditional_vae", {"encoder": CONV}),
     "autoencoder": ("autoencoder", {"encoder": CONV}),
+    "m1": ("m1", {"encoder": CONV, "classifier": MLP}),
+    "m2": ("m2", {"encoder": MLP, "classifier": CONV, "hidden_units": 16}),
+    "m1_m2": ("m1_m2", {"encoder": MLP, "m2": {"latent_dim": 3, "hidden_units": 16}}),
 }
-SAVED = ["mlp", "small", "colour", "batch_norm", "conditional_vae", "autoencoder"]
+LABELLED = ("m1", "m2", "m1_m2")
+SAVED = ["mlp", "small", "colour", "batch_norm", "conditional_vae", "autoencoder", *LABELLED]
 HALF = "mlp"
 
 
@@ -92,6 +96,10 @@ def reports(models, saved, files):
     return dict(zip(jobs, verify.verify(list(jobs.values())), strict=True))
 
 
+def lite_endpoints(name):
+    return {"encode", "decode", "reconstruct", *(["classify"] if name in LABELLED else [])}
+
+
 def show(report):
     return {name: entry for name, entry in report.items() if not entry["passed"]}
 
@@ -107,7 +115,7 @@ def test_every_signature_of_a_saved_model_says_what_the_model_says_where_there_i
 @pytest.mark.parametrize("name", [*MODELS, "half"])
 def test_a_tflite_file_says_what_the_model_says_on_the_cpu(reports, name):
     report = reports["cpu", name]
-    assert set(report) == {"encode", "decode", "reconstruct"}
+    assert set(report) == lite_endpoints(name)
     assert not show(report)
 
 
@@ -115,7 +123,7 @@ def test_a_tflite_file_says_what_the_model_says_on_the_cpu(reports, name):
 @pytest.mark.parametrize("name", [*MODELS, "half"])
 def test_a_tflite_file_says_what_the_model_says_on_the_gpu_path_alone(reports, name):
     report = reports["gpu", name]
-    assert set(report) == {"encode", "decode", "reconstruct"}
+    assert set(report) == lite_endpoints(name)
     assert not show(report)
     assert all(entry["accelerated"] for entry in report.values())
 
@@ -129,7 +137,7 @@ def test_half_precision_halves_the_file(files):
     assert os.path.getsize(files["half"]) < 0.6 * os.path.getsize(files[HALF])
 
 
-@pytest.mark.parametrize("name", ["mlp", "batch_norm", "conditional_vae"])
+@pytest.mark.parametrize("name", ["mlp", "batch_norm", "conditional_vae", *LABELLED])
 def test_a_row_depends_on_itself_alone(models, saved, name):
     """The same row alone, in a batch, and among other neighbours; a seed's draw is its own."""
     signatures = tf.saved_model.load(str(saved[name])).signatures

@@ -52,7 +52,8 @@ def test_every_term_is_per_draw_value_and_example_and_finite(name):
     assert all(units.shape[0] == 5 for units in trace.kl_per_unit.values())
     assert trace.penalty.shape == trace.elbo.shape == trace.log_marginal.shape == model.objective(trace).shape == (5,)
     for term, value in numbers(trace).items():
-        assert np.all(np.isfinite(value)), term
+        allowed = np.isneginf(value) if term == "log_mass" else False  # where another value is observed
+        assert np.all(np.isfinite(value) | allowed), term
 
 
 @pytest.mark.parametrize("shape", [(28, 20, 1), (32, 32, 3), (64, 64, 3), (8, 8, 1), (27, 15, 1), (40, 3, 2)])
@@ -104,7 +105,8 @@ def test_every_trainable_weight_gets_a_gradient(name):
 
 def assert_all_trained(model):
     with tf.GradientTape() as tape:
-        loss = -tf.reduce_mean(model.objective(model(random_batch(model), training=True, seed=seed(1))))
+        trace = model(random_batch(model), training=True, seed=seed(1))
+        loss = tf.reduce_mean(trace.penalty - model.objective(trace))
     gradients = tape.gradient(loss, model.trainable_variables)
     assert gradients, "the model has no trainable weights"
     idle = [
@@ -420,7 +422,7 @@ def test_uint8_images_are_their_255th_part(name):
 @each_model
 def test_interpolation_ends_at_the_reconstructions(name):
     model = small(name)
-    fields = random_batch(model)
+    fields = {k: tf.maximum(v, 0) for k, v in random_batch(model).items()}  # every label known
     x = fields.pop("x")
     path = model.interpolate(x, x[::-1], steps=3, **fields)
     np.testing.assert_allclose(path[0], model.reconstruct(x, **fields), atol=1e-6)

@@ -11,6 +11,8 @@ _HOME = {
     "load": "zoo.pretrained",
     "save": "zoo.pretrained",
     "load_dataset": "zoo.data",
+    "load_semi_supervised": "zoo.data",
+    "features": "zoo.features",
     "evaluate": "zoo.evaluation",
     "compare": "zoo.evaluation",
     "annealed_importance": "zoo.annealing",

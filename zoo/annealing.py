@@ -70,7 +70,7 @@ def annealed_importance(
         raise InvalidInput("there is nothing to evaluate: give a data set, or simulated=True")
     if not model.has_bound:
         raise InvalidInput("an autoencoder has no likelihood of x: use vae")
-    batches = [fields for fields, _ in examples(model, dataset, limit)] if dataset is not None else []
+    batches = [fields for fields, *_ in examples(model, dataset, limit)] if dataset is not None else []
     conditions = [{k: v for k, v in fields.items() if k != "x"} for fields in batches] or [{}]
     counts = [int(fields["x"].shape[0]) for fields in batches] or [limit]
     total = num_temperatures * (2 * len(batches) + 3 * len(counts) * simulated)

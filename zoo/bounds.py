@@ -123,7 +123,7 @@ def kl_balancing(trace):
     """
     kl = trace.kl
     units = {name: math.prod(latent.shape[3:]) for name, latent in trace.latents.items()}
-    density = {name: tf.stop_gradient(tf.reduce_mean(value)) / units[name] + 1e-3 for name, value in kl.items()}
+    density = {name: tf.stop_gradient(tf.reduce_mean(value)) / units.get(name, 1) + 1e-3 for name, value in kl.items()}
     mean = sum(density.values()) / len(density)
     warming = tf.cast(tf.convert_to_tensor(trace.beta) < 1, mean.dtype)
     total = sum(value * (1 + warming * (density[name] / mean - 1)) for name, value in kl.items())

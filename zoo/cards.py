@@ -21,7 +21,8 @@ from zoo.files import atomic, write_json
 from zoo.presets import list_presets, read_preset
 from zoo.training import KL_LOG, LOG
 
-PICTURES = ("samples", "reconstructions", "levels", "manifold", "traversals", "latents", "training", "kl")
+PICTURES = ("samples", "reconstructions", "levels", "manifold", "styles", "analogies", "traversals", "latents")
+PICTURES += ("training", "kl")
 SAID_BY_PRESET = ("reference", "target", "notes")
 SECTION = (
     r"(?P<start><!-- (?P<name>\w+): written by python -m zoo.cards refresh -->).*?(?P<end><!-- end of (?P=name) -->)"
@@ -161,7 +162,7 @@ def metric_table(card):
                 [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
             )
         lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
-    return [*lines, "", "Nats per image, unless bits per dimension.", ""]
+    return [*lines, "", "Nats per image, unless bits per dimension or percent.", ""]
 
 
 def target_lines(card):

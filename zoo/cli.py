@@ -95,8 +95,12 @@ def list_command(
 def headline(card):
     """One line of what a card measured."""
     metrics = card.get("metrics", {})
-    shown = [f"{name} {metrics[name]['value']:.2f}" for name in ("nll", "reconstruction") if name in metrics]
-    return f"{card['model']} on {card.get('data', {}).get('name', '?')}; {', '.join(shown[:1])}"
+    shown = [f"{name} {metrics[name]['value']:.2f}" for name in ("nll", "reconstruction") if name in metrics][:1]
+    if "error_percent" in metrics:
+        shown.append(f"{metrics['error_percent']['value']:.2f} % errors")
+    data = card.get("data", {})
+    labels = f" with {data['num_labels']} labels" if "num_labels" in data else ""
+    return f"{card['model']} on {data.get('name', '?')}{labels}; {', '.join(shown)}"
 
 
 @app.command()
@@ -159,6 +163,9 @@ def train(
     start: Annotated[str | None, typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, order and draws.")] = None,
     limit: Annotated[int | None, typer.Option(help="Only the first training examples.")] = None,
+    labels: Annotated[
+        int | None, typer.Option(help="Show only so many labels, as many of each class: for m1, m2, m1_m2.")
+    ] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
@@ -170,7 +177,9 @@ def train(
     from zoo.presets import read_preset
 
     chosen = None
-    if resume and (given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit) if x]):
+    if resume and (
+        given := [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit, labels) if x]
+    ):
         raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
     if not resume:
         if sum(x is not None for x in (model, preset, start)) != 1:
@@ -192,7 +201,7 @@ def train(
         for key, value in (("epochs", epochs), ("seed", seed), ("deterministic", deterministic or None)):
             if value is not None:
                 chosen["recipe"] = {**chosen.get("recipe", {}), key: value}
-        for key, value in (("name", dataset), ("limit", limit)):
+        for key, value in (("name", dataset), ("limit", limit), ("num_labels", labels)):
             if value is not None:
                 chosen["data"] = {**chosen.get("data", {}), key: value}
     try:
@@ -224,7 +233,7 @@ def evaluate(
     seed: Seed = 0,
     json: Json = False,
 ):
-    """Measure NLL, ELBO, KL and active units, and which latents are unused; or, by annealed chains, NLL alone.
+    """Measure NLL, ELBO, KL, active units, errors, and which latents are unused; or, by annealed chains, NLL alone.
 
     Example: zoo evaluate vae_mnist --num-samples 5000
     """
@@ -367,7 +376,7 @@ def interpolate(
 @app.command()
 def plot(
     name: Name,
-    kind: Annotated[str, typer.Option(help="manifold, latents, traversals, kl, training, samples, ...")] = "samples",
+    kind: Annotated[str, typer.Option(help="manifold, styles, analogies, latents, kl, training, ...")] = "samples",
     output: Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG to write.")] = None,
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""

@@ -34,7 +34,9 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
         (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519),
         "unused_units" (units that are not active and have a mean KL below 0.01 nats, where the KL is known per unit),
         "effective_sample_size" (of the draws: the mean over the images of (sum w)^2 / sum w^2). Models of several
-        latents have "kl_<name>", "active_units_<name>" and "unused_units_<name>" of each.
+        latents have "kl_<name>", "active_units_<name>" and "unused_units_<name>" of each. Models
+        that classify have "error_percent", of the images as they are, not binarised; in all other numbers the labels
+        are hidden from them, so that these are of p(x).
 
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
@@ -67,24 +69,34 @@ def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None):
     """Name -> [N] arrays of one number per example, and "location/<latent>" -> [N, D]."""
     check_positive(num_samples=num_samples)
     estimator = Estimator(model, num_samples)
-    parts = [estimator(fields, seed=(seed, done)) for fields, done in examples(model, dataset, limit, progress)]
+    parts = [
+        {**estimator(fields, seed=(seed, done)), **extra}
+        for fields, done, extra in examples(model, dataset, limit, progress)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def examples(model, dataset, limit=None, progress=None):
-    """The batches of a data set as the model's inputs, each with the number of examples before it."""
+    """The batches of a data set as the model's inputs, the number of examples before each, and what is known of them.
+
+    The last is {"error_percent": [B]} of models that classify, from whom the labels are hidden afterwards.
+    """
     if limit is not None:
         check_positive(limit=limit)
     if not isinstance(dataset, tf.data.Dataset):
         dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels="y" in model.data_spec)
     total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
-    done = 0
+    done, classifies = 0, hasattr(model, "classify")
     for batch in dataset:
         check_batch(batch, model.data_spec)
         fields = model.preprocess(batch, None, training=False)
         if limit is not None:
             fields = {name: value[: limit - done] for name, value in fields.items()}
-        yield fields, done
+        extra = {}
+        if classifies:
+            extra["error_percent"] = mistake_percent(model, batch, fields["y"])
+            fields["y"] = tf.fill(tf.shape(fields["y"]), -1)
+        yield fields, done, extra
         done += int(fields["x"].shape[0])
         if progress:
             progress(done, limit or total)
@@ -92,6 +104,13 @@ def examples(model, dataset, limit=None, progress=None):
             break
     if not done:
         raise InvalidInput("there is nothing to evaluate: the data set is empty")
+
+
+def mistake_percent(model, batch, labels):
+    """[B]: 100 where the likeliest label is not that of the first rows of a batch, 0 where it is; NaN where hidden."""
+    labels = labels.numpy()
+    probabilities = model.classify(model.fields(batch)["x"][: len(labels)]).numpy()
+    return np.where(labels < 0, np.nan, 100.0 * (probabilities.argmax(-1) != labels))
 
 
 class Estimator:
@@ -114,7 +133,7 @@ class Estimator:
         trace = self.model(fields, num_samples=draws, training=False, seed=seed)
         if not self.model.has_bound:
             return {"reconstruction": trace.reconstruction * draws}
-        log_weight = tf.reduce_logsumexp(trace.log_mass + trace.log_weight, 1)
+        log_weight = trace.log_evidence
         kl = trace.kl
         means = {"reconstruction": trace.reconstruction, "kl": sum(kl.values()) - trace.entropy}
         means |= {f"kl_{name}": value for name, value in kl.items() if len(kl) > 1}
@@ -171,6 +190,9 @@ def summary(model, scores, num_samples):
     dimensions = math.prod(model.data_spec["x"].shape)
     if "nll" in scores and model.discrete:
         metrics["bits_per_dim"] = mean_and_error(scores["nll"] / (dimensions * math.log(2)), num_samples=num_samples)
+    mistakes = scores.get("error_percent", np.array([np.nan]))
+    if not np.isnan(mistakes).all():
+        metrics["error_percent"] = mean_and_error(mistakes[~np.isnan(mistakes)])
     for name, location in scores.items():
         if name.startswith("location/"):
             latent = name.removeprefix("location/")

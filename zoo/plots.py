@@ -55,25 +55,38 @@ class Subject:
         inputs = {name: np.asarray(value) for name, value in self.model.fields(arrays).items()}
         return (inputs, arrays["y"]) if labels else inputs
 
+    def unlabelled(self, count):
+        """As `test`, without the labels of a model that can do without."""
+        inputs = self.test(count)
+        if self.labelled and self.model.data_spec["y"].minimum < 0:
+            del inputs["y"]
+        return inputs
+
+    def classes(self, endpoint):
+        """The number of labels that steer an endpoint; 0 where none does."""
+        _, inputs = self.model.endpoints.get(endpoint, (None, []))
+        return self.model.data_spec["y"].maximum + 1 if "y" in inputs else 0
+
 
 def samples(subject, count=64, seed=0, mean=True):
     """A square of draws from p(x); with labels a column a class."""
     check_positive(count=count)
-    columns = subject.model.data_spec["y"].maximum + 1 if subject.labelled else None
-    return grid(subject.model.sample(count, seed=seed, mean=mean), columns=columns)
+    classes = subject.classes("sample")
+    condition = {"y": np.arange(count) % classes} if classes else {}
+    return grid(subject.model.sample(count, seed=seed, mean=mean, **condition), columns=classes or None)
 
 
 def reconstructions(subject, count=10):
     """Test images in the upper row, their reconstructions below."""
     check_positive(count=count)
-    inputs = subject.test(count)
+    inputs = subject.unlabelled(count)
     return grid(np.concatenate([inputs["x"], subject.model.reconstruct(**inputs)]), columns=count)
 
 
 def interpolations(subject, count=6, steps=10):
     """A row a pair of test images: the ends are their reconstructions."""
     check_positive(count=count, steps=steps)
-    inputs = subject.test(2 * count)
+    inputs = subject.unlabelled(2 * count)
     first, last = ({k: v[i::2] for k, v in inputs.items()} for i in (0, 1))
     x0, x1 = first.pop("x"), last.pop("x")
     frames = np.asarray(subject.model.interpolate(x0, x1, steps=steps, **first))
@@ -82,14 +95,54 @@ def interpolations(subject, count=6, steps=10):
 
 def manifold(subject, count=20):
     """Decoded points of a two-dimensional latent plane: a grid in probability, through the inverse Gaussian CDF."""
+    if subject.classes("decode"):
+        raise InvalidInput("the plane of a model with labels differs between them: take styles")
+    return grid(subject.model.decode(plane(subject, count)), columns=count, gap=0)
+
+
+def plane(subject, count):
+    """[count^2, 2]: a grid over a two-dimensional latent, evenly spaced in probability, row by row."""
     from scipy.stats import norm
 
+    check_positive(count=count)
     if subject.model.latent_spec.get("z", ((0,),))[0] != (2,):
-        raise InvalidInput("a manifold needs a model with two latent units, such as vae_mnist_2d")
+        raise InvalidInput("a plane needs a model with two latent units, such as vae_mnist_2d")
     places = norm.ppf((np.arange(count) + 0.5) / count).astype("float32")
     across, down = np.meshgrid(places, places[::-1])
-    z = np.stack([across.ravel(), down.ravel()], 1)
-    return grid(subject.model.decode(z), columns=count, gap=0)
+    return np.stack([across.ravel(), down.ravel()], 1)
+
+
+def styles(subject, count=10):
+    """A panel a class: decoded points of a two-dimensional latent plane, the same in each panel."""
+    classes = classes_of_decoder(subject)
+    z = plane(subject, count)
+    panels = [grid(subject.model.decode(z, y=np.full(len(z), y)), columns=count, gap=0) for y in range(classes)]
+    return grid(np.stack(panels) / 255, columns=math.ceil(classes / 2), gap=2 * GAP)
+
+
+def analogies(subject, count=10):
+    """A row a test image, in the first column; then what its latent code gives with each label."""
+    check_positive(count=count)
+    classes = classes_of_decoder(subject)
+    inputs = subject.unlabelled(count)
+    cells = analogy_cells(subject.model, inputs, classes)
+    return grid(np.concatenate([inputs["x"][:, None], cells], 1).reshape(-1, *cells.shape[2:]), columns=classes + 1)
+
+
+def analogy_cells(model, inputs, classes):
+    """[B, classes, *data_shape]: the code of each of B images, decoded with every label."""
+    z = np.asarray(model.encode(**inputs))
+    labels = np.tile(np.arange(classes), len(z))
+    cells = np.asarray(model.decode(np.repeat(z, classes, 0), y=labels))
+    return cells.reshape(len(z), classes, *cells.shape[1:])
+
+
+def classes_of_decoder(subject):
+    """The number of labels that the decoder knows, or one line that there are none."""
+    classes = subject.classes("decode")
+    if not classes:
+        raise InvalidInput("this needs a model whose decoder takes labels, such as m2")
+    return classes
 
 
 def traversals(subject, count=10, steps=11, width=3.0):
@@ -203,6 +256,8 @@ KINDS = {
     "reconstructions": reconstructions,
     "interpolations": interpolations,
     "manifold": manifold,
+    "styles": styles,
+    "analogies": analogies,
     "traversals": traversals,
     "latents": latents,
     "levels": levels,

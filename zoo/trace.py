@@ -22,6 +22,8 @@ class Trace(NamedTuple):
         base: name -> [S, C, B, D], the reparameterised base draws, where a bound differentiates along their path; the
             terms above are then functions of the draws' values and know nothing of where these came from.
         path: name -> [S, C, B, D], the derivative of `log_weight` by each base draw, as a constant.
+        row_weight: [B], how much each example counts in the mean that is maximised; 1 unless its kind (labelled or
+            not) is rarer or commoner in the batch than in the data.
     """
 
     latents: dict
@@ -34,6 +36,7 @@ class Trace(NamedTuple):
     beta: tf.Tensor = 1.0
     base: dict = {}
     path: dict = {}
+    row_weight: tf.Tensor = 1.0
 
     @property
     def log_weight(self):
@@ -66,10 +69,19 @@ class Trace(NamedTuple):
         return -tf.reduce_sum(tf.math.multiply_no_nan(self.log_mass, tf.exp(self.log_mass)), (0, 1))
 
     @property
+    def log_evidence(self):
+        """[S, B]: each draw's weights summed over the enumerated values that have mass.
+
+        Where nothing is observed these are all values, whatever q(y | x) says.
+        """
+        support = tf.where(tf.math.is_inf(self.log_mass), self.log_mass, 0.0)
+        return tf.reduce_logsumexp(support + self.log_weight, 1)
+
+    @property
     def log_marginal(self):
-        """[B]: the importance-weighted bound, log mean over S of the sum over C of mass times weight."""
+        """[B]: the importance-weighted bound, log mean of the draws' weights."""
         draws = tf.cast(tf.shape(self.log_weight)[0], self.log_weight.dtype)
-        return tf.reduce_logsumexp(self.log_mass + self.log_weight, (0, 1)) - tf.math.log(draws)
+        return tf.reduce_logsumexp(self.log_evidence, 0) - tf.math.log(draws)
 
     def expect(self, values):
         """[S, C, B] -> [B]: mean over the draws of the sum over the enumerated values, weighted by their mass."""

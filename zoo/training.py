@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import itertools
 import pathlib
 import sys
@@ -13,7 +14,14 @@ from zoo import pretrained
 from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
 from zoo.checkpoint import FILE as CHECKPOINT
 from zoo.checkpoint import Checkpoint
-from zoo.data import check_dataset, describe_dataset, list_datasets, load_arrays, load_dataset
+from zoo.data import (
+    check_dataset,
+    describe_dataset,
+    list_datasets,
+    load_arrays,
+    load_dataset,
+    load_semi_supervised,
+)
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.files import output_folder, read_json, write_json
 from zoo.registry import check_arguments, create, model_class
@@ -288,17 +296,41 @@ def describe(data):
 
 def datasets(model, data, recipe, first_epoch):
     """(training data from `first_epoch` on, validation data or None, updates per epoch), checked against the model."""
-    arguments = data_arguments(model, data, recipe)
-    steps = int(load_dataset(**arguments, drop_remainder=True).cardinality())
-    train_data = load_dataset(**arguments, shuffle=True, seed=recipe.seed, first_epoch=first_epoch, drop_remainder=True)
+    load = functools.partial(load_labels if "num_labels" in data else load_part, model, data, recipe)
+    steps = int(load("split", None).cardinality())
+    train_data = load("split", first_epoch)
     check_dataset(train_data, model.data_spec)
     validation_data = None
     if data.get("validation"):
-        validation_data = load_dataset(**data_arguments(model, data, recipe, "validation"), shuffle=False)
+        validation_data = load("validation", None)
         check_dataset(validation_data, model.data_spec)
     elif recipe.patience:
         raise InvalidInput("early stopping needs validation data: name the split, such as validation='validation'")
     return train_data, validation_data, steps
+
+
+def load_part(model, data, recipe, part, first_epoch):
+    """The part "split" of a preset's data, shuffled, in whole batches, or the part "validation" in its order."""
+    arguments = data_arguments(model, data, recipe, part)
+    if part != "split":
+        return load_dataset(**arguments, shuffle=False)
+    return load_dataset(**arguments, shuffle=True, seed=recipe.seed, first_epoch=first_epoch, drop_remainder=True)
+
+
+def load_labels(model, data, recipe, part, first_epoch):
+    """As `load_part`, with "num_labels", "labels_seed" and "labelled_per_batch" of the data; held-out labels hidden."""
+    arguments = data_arguments(model, data, recipe, part)
+    if not arguments.pop("labels"):
+        raise InvalidInput(f"a {model.registry_name} takes no labels: leave out num_labels, or use m1, m2 or m1_m2")
+    return load_semi_supervised(
+        **arguments,
+        num_labels=data["num_labels"],
+        seed=data.get("labels_seed", 0),
+        labelled_per_batch=data.get("labelled_per_batch"),
+        num_classes=model.data_spec["y"].maximum + 1,
+        order_seed=recipe.seed,
+        first_epoch=first_epoch,
+    )
 
 
 def forget_after(path, epoch):

@@ -5,6 +5,7 @@ from zoo.data.catalogue import describe_dataset, list_datasets
 from zoo.data.check import check_batch, check_dataset
 from zoo.data.pipeline import load_dataset
 from zoo.data.prepare import prepare_dataset
+from zoo.data.semi_supervised import load_semi_supervised
 from zoo.data.spec import FieldSpec
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "list_datasets",
     "load_arrays",
     "load_dataset",
+    "load_semi_supervised",
     "prepare_dataset",
 ]

@@ -58,14 +58,25 @@ def load_dataset(
     arrays = load_arrays(source, split, labels=labels, limit=limit, data_dir=data_dir)
     if shuffle is None:
         shuffle = split.startswith("train")
-    return _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder)
+    count = len(arrays["x"])
+
+    def arrange(key):
+        order = tf.range(count, dtype=tf.int64)
+        return tf.random.experimental.stateless_shuffle(order, key, alg="philox") if shuffle else order
+
+    return batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder)
 
 
-def _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder):
-    """A dataset of dicts of [B, ...] slices of `arrays`, B examples gathered at a time."""
+def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder):
+    """A dataset of dicts of [B, ...] slices of `arrays`, B examples gathered at a time.
+
+    Args:
+        arrays: name -> array [N, ...].
+        arrange: the key of a pass, int64 [2] -> the rows of that pass in their order, int64 [count].
+        first_epoch: as `load_dataset`'s.
+    """
     import tensorflow as tf
 
-    count = len(arrays["x"])
     steps = count // batch_size if drop_remainder else -(-count // batch_size)
     if not steps:
         raise InvalidInput(f"{count} examples do not fill one batch of {batch_size}: use a smaller batch_size")
@@ -74,9 +85,7 @@ def _batches(arrays, batch_size, shuffle, seed, first_epoch, drop_remainder):
 
     def one_pass(key):
         """The batches of one pass in the order of `key` int64 [2]."""
-        order = tf.range(count, dtype=tf.int64)
-        if shuffle:
-            order = tf.random.experimental.stateless_shuffle(order, key, alg="philox")
+        order = arrange(key)
 
         def batch(step):
             rows = order[step * batch_size : (step + 1) * batch_size]

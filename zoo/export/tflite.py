@@ -11,21 +11,22 @@ from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
 from zoo.files import atomic
 
-ENDPOINTS = ("encode", "decode", "reconstruct")  # no seeds: a .tflite file draws nothing
+ENDPOINTS = ("encode", "decode", "reconstruct", "classify")  # no seeds: a .tflite file draws nothing
 DTYPES = {"float32": None, "float16": tf.float16}
 
 
 def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None, overwrite=False):
     """Write one .tflite file with a signature per endpoint, and return its path. It appears whole or not at all.
 
-    Labels are float probabilities [N, num_classes] in it, because the GPU path has neither one_hot nor argmax.
+    Labels are float probabilities [N, num_classes] in it, in and out, because the GPU path has neither one_hot nor
+    argmax; where a label may be unknown, zeros say so.
 
     Args:
         model: a built model.
         path: the file.
         batch_size: rows of every input; fixed, as the GPU path wants it.
         dtype: of the stored weights, "float32" or "float16" (half the size); inputs and outputs are float32.
-        endpoints: some of "encode", "decode", "reconstruct"; None takes those the model has.
+        endpoints: some of "encode", "decode", "reconstruct", "classify"; None takes those the model has.
         overwrite: replace an existing file.
 
     Raises:
@@ -49,7 +50,7 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
 
 def choose_endpoints(model, names):
     """name -> (method, inputs) of the endpoints a .tflite file can have."""
-    known = {name: model.endpoints[name] for name in ENDPOINTS if name in model.endpoints}
+    known = {name: of_floats(*model.endpoints[name]) for name in ENDPOINTS if name in model.endpoints}
     if not known:
         raise InvalidInput(f"the model has none of the endpoints a .tflite file can have: {', '.join(ENDPOINTS)}")
     if names is None:
@@ -58,6 +59,11 @@ def choose_endpoints(model, names):
     if not names:
         raise InvalidInput(f"endpoints is empty; choose from {', '.join(known)}")
     return {name: choose("endpoint", name, known) for name in names}
+
+
+def of_floats(method, inputs):
+    """An endpoint (method, its inputs) without its outputs of whole numbers."""
+    return lambda **fields: {k: v for k, v in method(**fields).items() if v.dtype.is_floating}, inputs
 
 
 def tflite_specs(model):

@@ -14,7 +14,7 @@ import tensorflow as tf
 from zoo.errors import InvalidInput
 from zoo.export.archive import quiet
 from zoo.export.examples import example_inputs
-from zoo.export.tflite import ENDPOINTS, tflite_specs
+from zoo.export.tflite import ENDPOINTS, of_floats, tflite_specs
 from zoo.export.warmup import read_warmup
 
 TOLERANCES = {"saved_model": 1e-5, "tflite": 1e-5, "tflite_gpu": 1e-4}
@@ -108,7 +108,7 @@ def tflite_job(model, path, gpu=None):
     for endpoint in ENDPOINTS:
         if endpoint not in model.endpoints:
             continue
-        method, names = model.endpoints[endpoint]
+        method, names = of_floats(*model.endpoints[endpoint])
         inputs = example_inputs(model, names, TFLITE_ROWS)
         expected = call(method, inputs)
         inputs = {name: soften(value, specs[name]) for name, value in inputs.items()}

@@ -1,3 +1,15 @@
 """One file a member of the family; importing this package registers them."""
 
-from zoo.models import autoencoder, beta_vae, conditional_vae, dlgm, hierarchical_vae, iwae, lvae, vae  # noqa: F401
+from zoo.models import (  # noqa: F401
+    autoencoder,
+    beta_vae,
+    conditional_vae,
+    dlgm,
+    hierarchical_vae,
+    iwae,
+    lvae,
+    m1,
+    m1_m2,
+    m2,
+    vae,
+)

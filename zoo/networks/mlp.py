@@ -4,6 +4,7 @@ import math
 
 import keras
 
+from zoo.distributions import softplus
 from zoo.errors import InvalidInput, check_positive
 from zoo.registry import DECODERS, ENCODERS
 
@@ -27,6 +28,11 @@ class GatedDense(keras.layers.Layer):
         return (*shape[:-1], self.units)
 
 
+def activation_function(name):
+    """What a Keras activation name stands for; softplus is spelt so that it does not overflow in TFLite."""
+    return softplus if name == "softplus" else keras.activations.get(name)
+
+
 def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=False):
     """The hidden layers of a perceptron as a list of Keras layers.
 
@@ -34,6 +40,7 @@ def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=
         InvalidInput: sizes that are not positive, or both `gated` and `batch_norm`.
     """
     check_positive(hidden_units=list(hidden_units))
+    activation = activation_function(activation)
     if gated and batch_norm:
         raise InvalidInput("gated and batch_norm exclude each other: choose one")
     layers = []
