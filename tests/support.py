@@ -9,8 +9,6 @@ from zoo.registry import model_class
 SMALL = {
     "data_shape": (4, 4, 1),
     "latent_dim": 3,
-    "latent_dims": (3, 2),
-    "hidden_units": (5,),
     "num_classes": 3,
     "encoder": {"name": "mlp", "hidden_units": [8]},
     "classifier": {"name": "mlp", "hidden_units": [8]},
@@ -18,12 +16,14 @@ SMALL = {
     "m2": {"latent_dim": 2, "hidden_units": 8},
     "seed": 1,
 }
+DEEP = {**SMALL, "latent_dims": (3, 2), "hidden_units": (5,)}
 
 
 def small(name, **config):
     """A model small enough for a test; `config` goes over the sizes of `SMALL`."""
     accepted = model_class(name)[0].argument_names()
-    return zoo.create(name, **{**{k: v for k, v in SMALL.items() if k in accepted}, **config})
+    sizes = DEEP if "latent_dims" in accepted else SMALL
+    return zoo.create(name, **{**{k: v for k, v in sizes.items() if k in accepted}, **config})
 
 
 def random_batch(model, size=5, seed=0):
