@@ -1,7 +1,18 @@
 """Distributions that TFP lacks."""
 
 from zoo.distributions.bernoulli import BernoulliLogits
+from zoo.distributions.flow import FlowDistribution, FlowPosterior
+from zoo.distributions.mixture import Mixture
 from zoo.distributions.normal import NormalTriL
 from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical, softplus
 
-__all__ = ["BernoulliLogits", "DiscretizedLogistic", "NormalTriL", "PixelCategorical", "softplus"]
+__all__ = [
+    "BernoulliLogits",
+    "DiscretizedLogistic",
+    "FlowDistribution",
+    "FlowPosterior",
+    "Mixture",
+    "NormalTriL",
+    "PixelCategorical",
+    "softplus",
+]
