@@ -280,7 +280,9 @@ def test_values_and_gradients_are_finite_in_single_precision_at_extreme_paramete
         elif make is radial:
             flow = Radial(parameters[0], tf.nn.softplus(parameters[1][:, 0]) + 1e-4, parameters[2][:, 0])
         else:
-            flow = Sylvester(householder_columns(parameters, M), tf.zeros([M, M]), tf.eye(M) * 0.9, parameters[2][:, :M])
+            flow = Sylvester(
+                householder_columns(parameters, M), tf.zeros([M, M]), tf.eye(M) * 0.9, parameters[2][:, :M]
+            )
         y, log_det = flow.push(x)
     assert np.all(np.isfinite(y))
     assert np.all(np.isfinite(log_det))

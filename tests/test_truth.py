@@ -158,7 +158,9 @@ def test_iwae_of_one_draw_is_the_elbo(name):
 def test_the_closed_form_elbo_has_the_expectation_of_the_drawn_one(name):
     model = lively(name)
     trace = model(random_batch(model), num_samples=DRAWS, seed=seed(1))
-    assert trace.kl_per_unit, "no closed form to compare"
+    if not trace.kl_per_unit:
+        assert name == "vamp_vae", "no closed form to compare"
+        return
     drawn = sum(trace.log_posterior.values()) - sum(trace.log_prior.values())
     error = tf.math.reduce_std(drawn, 0)[0] / math.sqrt(DRAWS)
     assert np.all(abs(bounds.elbo(trace) - trace.elbo) < 4.5 * error)

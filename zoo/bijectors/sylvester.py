@@ -35,7 +35,9 @@ class Sylvester(Flow):
         if not np.all(diagonal_product(self.r, self.s).numpy() > -1):
             raise InvalidInput(f"{self.name}: r_ii s_ii must be above -1, or the layer has no inverse")
         if self.q is not None and self.q.shape[-1] > self.q.shape[-2]:
-            raise InvalidInput(f"{self.name}: {self.q.shape[-2]} units cannot have {self.q.shape[-1]} orthonormal columns")
+            raise InvalidInput(
+                f"{self.name}: {self.q.shape[-2]} units cannot have {self.q.shape[-1]} orthonormal columns"
+            )
         if self.q is not None:
             gram = tf.matmul(self.q, self.q, transpose_a=True)
             if not np.allclose(gram, np.eye(self.q.shape[-1]), atol=1e-3):

@@ -56,7 +56,7 @@ class Mixture(tfd.Distribution):
         return tf.cast(tf.reduce_logsumexp(each + tf.nn.log_softmax(tf.cast(self.logits, each.dtype)), -1), z.dtype)
 
     def gaussian_log_prob(self, z):
-        """[..., D] -> [..., K], double: -1/2 sum_d (z_d^2 / s_d^2 - 2 z_d m_d / s_d^2 + m_d^2 / s_d^2 + ln 2 pi s_d^2)."""
+        """[..., D] -> [..., K], double: sum_d of z m / s^2 - (z^2 / s^2 + m^2 / s^2 + ln(2 pi s^2)) / 2."""
         z, loc, scale = (tf.cast(value, tf.float64) for value in (z, self.normal.loc, self.normal.scale))
         precision = 1 / tf.square(scale)
         constant = self.components.event_shape[0] * LOG_2_PI + tf.reduce_sum(
@@ -76,4 +76,3 @@ class Mixture(tfd.Distribution):
 
     def _default_event_space_bijector(self):
         return tfp.bijectors.Identity()
-

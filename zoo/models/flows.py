@@ -2,8 +2,8 @@
 
     z0 ~ N(loc(x), diag(scale(x)^2)),   q(z | x): z0 through the layers of a flow
 
-`zoo.networks.flows` has the layers, their arguments and their papers; `create("planar_vae", posterior={"name": "planar",
-"num_layers": 40, "amortized": False})` is how they are given.
+`zoo.networks.flows` has the layers, their arguments and their papers. An argument is given as
+`create("planar_vae", posterior={"name": "planar", "num_layers": 40, "amortized": False})`.
 """
 
 from zoo.models.vae import VAE

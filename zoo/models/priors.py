@@ -1,6 +1,6 @@
 """VAEs with richer priors: the VAE with another part, by name.
 
-    p(z): N(0, I) through coupling layers (flow_prior_vae), or a trained mixture of Gaussians (mixture_prior_vae)
+p(z): N(0, I) through coupling layers (flow_prior_vae), or a trained mixture of Gaussians (mixture_prior_vae)
 """
 
 from zoo.models.vae import VAE

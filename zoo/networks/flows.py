@@ -1,6 +1,6 @@
 """Posteriors that are flows: a diagonal Gaussian pushed through layers, whose parameters come from the encoder or not.
 
-    z0 ~ N(loc(x), diag(scale(x)^2)),   z = layer_L(... layer_1(z0)),   log q(z | x) = log q(z0 | x) - sum log |det|
+z0 ~ N(loc(x), diag(scale(x)^2)),   z = layer_L(... layer_1(z0)),   log q(z | x) = log q(z0 | x) - sum log |det|
 """
 
 import math
@@ -26,7 +26,7 @@ class FlowHead(PosteriorHead):
     """Features [N, ...] -> a `FlowPosterior` over [D].
 
     `dense` gives the base, as for the diagonal posterior; all layers' parameters are one row of numbers, the output of
-    one more dense layer or, not amortised, one weight. The start is near the identity, which every kind of layer can be.
+    one more dense layer or, not amortised, one weight. They start near the identity, which every kind can be.
 
     Args:
         latent_dim: D.
@@ -135,7 +135,9 @@ class HouseholderFlow(FlowHead):
 
     def __init__(self, latent_dim, num_layers=8, amortized=True):
         if latent_dim < 2:
-            raise InvalidInput(f"householder layers turn the latent space: latent_dim must be 2 or more, got {latent_dim}")
+            raise InvalidInput(
+                f"householder layers turn the latent space: latent_dim must be 2 or more, got {latent_dim}"
+            )
         super().__init__(latent_dim, num_layers, amortized, latent_dim)
 
     def start(self, draws, index):
@@ -172,8 +174,10 @@ class SylvesterFlow(FlowHead):
         columns = default if num_columns is None else num_columns
         check_positive(num_columns=columns, num_reflections=num_reflections)
         if columns > latent_dim or (kind == "triangular" and columns != latent_dim):
-            allowed = f"{latent_dim} (all of latent_dim)" if kind == "triangular" else f"at most latent_dim, {latent_dim}"
-            raise InvalidInput(f"sylvester, {kind}: num_columns must be {allowed}, got {columns}")
+            allowed = f"{latent_dim}" if kind == "triangular" else f"at most {latent_dim}"
+            raise InvalidInput(
+                f"sylvester, {kind}: num_columns must be {allowed} with latent_dim={latent_dim}, got {columns}"
+            )
         self.kind, self.columns, self.reflections = kind, columns, num_reflections
         self.q_size = {"householder": num_reflections, "orthogonal": columns, "triangular": 0}[kind] * latent_dim
         self.sizes = (self.q_size, columns * columns, columns, columns, columns)
