@@ -45,10 +45,9 @@ class Coupling(Flow):
 
     def apply(self, x, direction):
         """`direction` is "push" or "pull"."""
-        kept, moved = (tf.constant(matrix, x.dtype) for matrix in (self.kept, self.moved))
-        stay = pick(x, kept)
-        move, log_det = getattr(self.conditioner(stay), direction)(pick(x, moved))
-        return pick(stay, tf.transpose(kept)) + pick(move, tf.transpose(moved)), log_det
+        stay = pick(x, self.kept)
+        move, log_det = getattr(self.conditioner(stay), direction)(pick(x, self.moved))
+        return pick(stay, self.kept.T) + pick(move, self.moved.T), log_det
 
     def push(self, x):
         return self.apply(x, "push")
@@ -58,8 +57,8 @@ class Coupling(Flow):
 
 
 def pick(x, matrix):
-    """x [..., D] matrix [D, M]."""
-    return tf.tensordot(x, matrix, 1)
+    """x [..., D] matrix [D, M], a constant."""
+    return tf.tensordot(x, tf.constant(matrix, x.dtype), 1)
 
 
 def halves(size, index):
