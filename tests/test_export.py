@@ -15,6 +15,12 @@ from zoo.export.warmup import BATCH_SIZES, FILE, read_warmup
 MLP = {"name": "mlp", "hidden_units": [16]}
 CONV = {"name": "conv", "filters": [4, 4], "hidden_units": [16]}
 SHALLOW = {**CONV, "filters": [4]}
+
+
+def flow(name, **settings):
+    return ("vae", {"encoder": MLP, "data_shape": (8, 8, 1), "posterior": {"name": name, "num_layers": 2, **settings}})
+
+
 MODELS = {
     "mlp": ("vae", {"encoder": MLP}),
     "gated_mlp": ("vae", {"encoder": {**MLP, "gated": True}, "likelihood": {"name": "normal", "scale": "per_pixel"}}),
@@ -30,8 +36,21 @@ MODELS = {
     "categorical": ("vae", {"encoder": MLP, "data_shape": (8, 8, 1), "likelihood": "categorical"}),
     "conditional_vae": ("conditional_vae", {"encoder": CONV}),
     "autoencoder": ("autoencoder", {"encoder": CONV}),
+    "planar": flow("planar"),
+    "planar_free": flow("planar", amortized=False),
+    "radial": flow("radial"),
+    "householder": flow("householder"),
+    "sylvester": flow("sylvester"),
+    "sylvester_free": flow("sylvester", amortized=False),
+    "sylvester_orthogonal": flow("sylvester", kind="orthogonal"),
+    "sylvester_triangular": flow("sylvester", kind="triangular"),
+    "iaf": flow("iaf", hidden_units=[8]),
+    "coupling": flow("coupling", hidden_units=[8]),
+    "spline": flow("spline", hidden_units=[8]),
+    "flow_prior": ("flow_prior_vae", {"encoder": MLP, "data_shape": (8, 8, 1)}),
+    "vamp": ("vamp_vae", {"encoder": MLP, "data_shape": (8, 8, 1), "num_pseudo_inputs": 5}),
 }
-SAVED = ["mlp", "small", "colour", "batch_norm", "conditional_vae", "autoencoder"]
+SAVED = ["mlp", "small", "colour", "batch_norm", "conditional_vae", "autoencoder", "planar", "flow_prior", "vamp"]
 HALF = "mlp"
 
 

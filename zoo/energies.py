@@ -67,7 +67,7 @@ def energy(name, z):
 
 
 def plane(count, width=LIMIT):
-    """[count, count, 2], double: the centres of a grid's cells over (-width, width)^2; z1 goes along the second axis."""
+    """[count, count, 2], double: the centres of a grid's cells over (-width, width)^2; z1 is the second axis."""
     places = ((np.arange(count) + 0.5) / count * 2 - 1) * width
     return np.stack(np.meshgrid(places, places), -1)
 

@@ -174,10 +174,8 @@ class SylvesterFlow(FlowHead):
         columns = default if num_columns is None else num_columns
         check_positive(num_columns=columns, num_reflections=num_reflections)
         if columns > latent_dim or (kind == "triangular" and columns != latent_dim):
-            allowed = "" if kind == "triangular" else "at most "
-            raise InvalidInput(
-                f"sylvester, {kind}: num_columns must be {allowed}latent_dim, {latent_dim}; got {columns}"
-            )
+            allowed = f"latent_dim, {latent_dim}" if kind == "triangular" else f"at most latent_dim, {latent_dim}"
+            raise InvalidInput(f"sylvester, {kind}: num_columns must be {allowed}; got {columns}")
         self.kind, self.columns, self.reflections = kind, columns, num_reflections
         self.q_size = {"householder": num_reflections, "orthogonal": columns, "triangular": 0}[kind] * latent_dim
         self.sizes = (self.q_size, columns * columns, columns, columns, columns)
