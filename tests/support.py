@@ -10,6 +10,7 @@ SMALL = {
     "data_shape": (4, 4, 1),
     "latent_dim": 3,
     "num_classes": 3,
+    "num_pseudo_inputs": 6,
     "encoder": {"name": "mlp", "hidden_units": [8]},
     "classifier": {"name": "mlp", "hidden_units": [8]},
     "hidden_units": 8,

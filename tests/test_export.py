@@ -15,6 +15,12 @@ from zoo.export.warmup import BATCH_SIZES, FILE, read_warmup
 MLP = {"name": "mlp", "hidden_units": [16]}
 CONV = {"name": "conv", "filters": [4, 4], "hidden_units": [16]}
 SHALLOW = {**CONV, "filters": [4]}
+
+
+def flow(name, **settings):
+    return ("vae", {"encoder": MLP, "data_shape": (8, 8, 1), "posterior": {"name": name, "num_layers": 2, **settings}})
+
+
 MODELS = {
     "mlp": ("vae", {"encoder": MLP}),
     "gated_mlp": ("vae", {"encoder": {**MLP, "gated": True}, "likelihood": {"name": "normal", "scale": "per_pixel"}}),
@@ -33,9 +39,33 @@ MODELS = {
     "m1": ("m1", {"encoder": CONV, "classifier": MLP}),
     "m2": ("m2", {"encoder": MLP, "classifier": CONV, "hidden_units": 16}),
     "m1_m2": ("m1_m2", {"encoder": MLP, "m2": {"latent_dim": 3, "hidden_units": 16}}),
+    "planar": flow("planar"),
+    "planar_free": flow("planar", amortized=False),
+    "radial": flow("radial"),
+    "householder": flow("householder"),
+    "sylvester": flow("sylvester"),
+    "sylvester_free": flow("sylvester", amortized=False),
+    "sylvester_orthogonal": flow("sylvester", kind="orthogonal"),
+    "sylvester_triangular": flow("sylvester", kind="triangular"),
+    "iaf": flow("iaf", hidden_units=[8]),
+    "coupling": flow("coupling", hidden_units=[8]),
+    "spline": flow("spline", hidden_units=[8]),
+    "flow_prior": ("flow_prior_vae", {"encoder": MLP, "data_shape": (8, 8, 1)}),
+    "vamp": ("vamp_vae", {"encoder": MLP, "data_shape": (8, 8, 1), "num_pseudo_inputs": 5}),
 }
 LABELLED = ("m1", "m2", "m1_m2")
-SAVED = ["mlp", "small", "colour", "batch_norm", "conditional_vae", "autoencoder", *LABELLED]
+SAVED = [
+    "mlp",
+    "small",
+    "colour",
+    "batch_norm",
+    "conditional_vae",
+    "autoencoder",
+    *LABELLED,
+    "planar",
+    "flow_prior",
+    "vamp",
+]
 HALF = "mlp"
 
 

@@ -1,12 +1,17 @@
 """Distributions that TFP lacks."""
 
 from zoo.distributions.bernoulli import BernoulliLogits
+from zoo.distributions.flow import FlowDistribution, FlowPosterior
+from zoo.distributions.mixture import Mixture
 from zoo.distributions.normal import NormalRankOnePrecision, NormalTriL
 from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical, softplus
 
 __all__ = [
     "BernoulliLogits",
     "DiscretizedLogistic",
+    "FlowDistribution",
+    "FlowPosterior",
+    "Mixture",
     "NormalRankOnePrecision",
     "NormalTriL",
     "PixelCategorical",

@@ -1,0 +1,215 @@
+"""Milliseconds of a training step as a function of the number of flow layers: this zoo, and pythae.
+
+    python benchmarks/flow_speed.py --json benchmarks/results/flow_speed.json
+
+A 784-200-200-50 VAE with ReLU and a Bernoulli likelihood, Adam 1e-3, single precision, batches of 100. Ours is measured
+with free parameters, as pythae's planar and radial flows have, and with amortised ones, which pythae lacks; the
+autoregressive networks have one hidden layer of 128 units on both sides. Each side lives in a process of its own. For
+each kind and number of layers both build their model, then take `--steps` steps at a time in turn. 0 layers is the
+diagonal posterior. pythae is left out where it is not installed (`pip install vae-zoo[benchmark]`).
+"""
+
+import argparse
+import importlib.util
+import multiprocessing
+import os
+import platform
+import statistics
+import tempfile
+import time
+
+import numpy as np
+from train_speed import HIDDEN, LATENT, PIXELS, RATE, torch_stack, versions
+
+MADE_UNITS = 128
+AIM = {"amortised planar, 10 layers over diagonal": 1.5, "compiling 40 planar layers, s": 60.0}
+
+
+def images(count):
+    """[count, 28, 28, 1] random binary images, as floats."""
+    return np.random.default_rng(0).integers(0, 2, (count, 28, 28, 1)).astype("float32")
+
+
+def ours(kind, layers, amortized, steps, batch_size):
+    """A function that takes `steps` training steps."""
+    import zoo
+
+    encoder = {"name": "mlp", "hidden_units": [HIDDEN, HIDDEN], "activation": "relu"}
+    posterior = {"name": kind, "num_layers": layers, "amortized": amortized} if layers else "diagonal"
+    if kind == "iaf" and layers:
+        posterior["hidden_units"] = [MADE_UNITS]
+    model = zoo.create("vae", latent_dim=LATENT, encoder=encoder, posterior=posterior)
+    model.compile("adam", jit_compile=True, steps_per_execution=min(20, steps))
+    model.optimizer.learning_rate = RATE
+    data = zoo.load_dataset(images(steps * batch_size), batch_size=batch_size, drop_remainder=True)
+    return lambda: model.fit(data, verbose=0)
+
+
+def pythae(kind, layers, amortized, steps, batch_size):
+    """As `ours`, with pythae's model and trainer."""
+    import torch
+    from pythae import models
+    from pythae.data.datasets import BaseDataset
+    from pythae.models.base.base_utils import ModelOutput
+    from pythae.models.nn import BaseDecoder, BaseEncoder
+    from pythae.trainers import BaseTrainer, BaseTrainerConfig
+    from torch import nn
+
+    class Encoder(BaseEncoder):
+        def __init__(self):
+            super().__init__()
+            self.hidden = torch_stack(PIXELS, HIDDEN, HIDDEN)
+            self.loc, self.log_var = nn.Linear(HIDDEN, LATENT), nn.Linear(HIDDEN, LATENT)
+
+        def forward(self, x):
+            hidden = self.hidden(x)
+            return ModelOutput(embedding=self.loc(hidden), log_covariance=self.log_var(hidden))
+
+    class Decoder(BaseDecoder):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(torch_stack(LATENT, HIDDEN, HIDDEN), nn.Linear(HIDDEN, PIXELS), nn.Sigmoid())
+
+        def forward(self, z):
+            return ModelOutput(reconstruction=self.layers(z))
+
+    common = {"input_dim": (PIXELS,), "latent_dim": LATENT, "reconstruction_loss": "bce"}
+    if not layers:
+        model = models.VAE(models.VAEConfig(**common), Encoder(), Decoder())
+    elif kind == "iaf":
+        made = {"n_made_blocks": layers, "n_hidden_in_made": 1, "hidden_size": MADE_UNITS}
+        model = models.VAE_IAF(models.VAE_IAF_Config(**common, **made), Encoder(), Decoder())
+    else:
+        flows = [kind.capitalize()] * layers
+        model = models.VAE_LinNF(models.VAE_LinNF_Config(**common, flows=flows), Encoder(), Decoder())
+    x = torch.tensor(images(steps * batch_size).reshape(-1, PIXELS))
+    settings = BaseTrainerConfig(
+        output_dir=tempfile.mkdtemp(),
+        learning_rate=RATE,
+        per_device_train_batch_size=batch_size,
+        optimizer_cls="Adam",
+        no_cuda=True,
+    )
+    trainer = BaseTrainer(model, BaseDataset(x, torch.zeros(len(x))), training_config=settings)
+    trainer.prepare_training()
+    trainer.callback_handler.callbacks.clear()
+    return lambda: trainer.train_step(1)
+
+
+SIDES = {"ours": ours, "pythae": pythae}
+
+
+def worker(name, connection, cores):
+    """A side's process: "make" and a model's arguments builds one and takes the first steps, "run" times more."""
+    if hasattr(os, "sched_setaffinity"):  # Linux
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    os.dup2(1, 2)
+    run = None
+    while (order := connection.recv()) is not None:
+        start, cpu = time.perf_counter(), time.process_time()
+        try:
+            if order == "run":
+                run()
+            else:
+                run = SIDES[name](*order)
+                run()
+            connection.send((time.perf_counter() - start, time.process_time() - cpu))
+        except Exception as error:
+            connection.send(f"{type(error).__name__}: {error}")
+
+
+def ask(connection, order):
+    connection.send(order)
+    answer = connection.recv()
+    if isinstance(answer, str):
+        raise SystemExit(answer)
+    return answer
+
+
+def cells(options):
+    """(side, kind, layers, amortised) of one row: what is measured in turn."""
+    for kind in options.kinds:
+        for layers in options.layers:
+            row = [("ours", kind, layers, True), ("ours", kind, layers, False), ("pythae", kind, layers, False)]
+            if not layers:
+                row = [row[0], row[2]]
+            yield kind, layers, [cell for cell in row if cell[0] in options.sides]
+
+
+def measure(row, connections, options):
+    """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}."""
+    found = {}
+    for repeat in range(options.repeats):
+        for cell in row:
+            side, *arguments = cell
+            if repeat == 0 or len([c for c in row if c[0] == side]) > 1:  # a process holds one model at a time
+                build, _ = ask(connections[side], (*arguments, options.steps, options.batch_size))
+                found.setdefault(cell, {"build": build, "times": [], "cpu": []})
+            seconds, cpu = ask(connections[side], "run")
+            found[cell]["times"].append(1e3 * seconds / options.steps)
+            found[cell]["cpu"].append(1e3 * cpu / options.steps)
+    return {
+        cell: {"ms": statistics.median(f["times"]), "cpu_ms": statistics.median(f["cpu"]), "build": f["build"]}
+        for cell, f in found.items()
+    }
+
+
+def verdicts(entries):
+    """What the aims say of the measured cells."""
+    times = {(e["side"], e["kind"], e["layers"], e["amortized"]): e for e in entries}
+    diagonal, planar = times.get(("ours", "planar", 0, True)), times.get(("ours", "planar", 10, True))
+    found = {}
+    if diagonal and planar:
+        found["amortised planar, 10 layers over diagonal"] = planar["ms"] / diagonal["ms"]
+    if ("ours", "planar", 40, True) in times:
+        found["compiling 40 planar layers, s"] = times["ours", "planar", 40, True]["build"]
+    return {name: {"value": value, "aim": AIM[name], "met": value <= AIM[name]} for name, value in found.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kinds", nargs="+", default=["planar", "radial", "iaf"])
+    parser.add_argument("--layers", nargs="+", type=int, default=[0, 1, 5, 10, 20, 40])
+    parser.add_argument("--steps", type=int, default=200, help="training steps timed at once")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=100)
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores each side may use")
+    parser.add_argument("--json", help="write the results to this file")
+    options = parser.parse_args()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    options.sides = [side for side in SIDES if side == "ours" or importlib.util.find_spec(side)]
+    context, connections, processes = multiprocessing.get_context("spawn"), {}, []
+    for side in options.sides:
+        connections[side], there = context.Pipe()
+        processes.append(context.Process(target=worker, args=(side, there, options.cores), daemon=True))
+        processes[-1].start()
+    entries = []
+    print(f"{'kind':7} {'layers':>6} {'side':7} {'parameters':10} {'ms a step':>9} {'CPU ms':>7} {'build s':>8}")
+    for kind, layers, row in cells(options):
+        for (side, _, _, amortized), found in measure(row, connections, options).items():
+            entries.append({"side": side, "kind": kind, "layers": layers, "amortized": amortized, **found})
+            how = "amortised" if amortized else "free"
+            numbers = f"{found['ms']:9.2f} {found['cpu_ms']:7.2f} {found['build']:8.1f}"
+            print(f"{kind:7} {layers:6} {side:7} {how:10} {numbers}", flush=True)
+    for connection, process in zip(connections.values(), processes, strict=True):
+        connection.send(None)
+        process.join()
+    report = {
+        "machine": {"system": platform.platform(), "cores": options.cores, "load": os.getloadavg()},
+        "versions": versions(),
+        "settings": {"steps": options.steps, "repeats": options.repeats, "batch_size": options.batch_size},
+        "cells": entries,
+        "aims": verdicts(entries),
+    }
+    for name, entry in report["aims"].items():
+        print(f"{name}: {entry['value']:.2f}, aim {entry['aim']}: {'met' if entry['met'] else 'NOT met'}")
+    if options.json:
+        from zoo.files import write_json
+
+        write_json(options.json, report)
+        print(f"wrote {options.json}")
+
+
+if __name__ == "__main__":
+    main()
