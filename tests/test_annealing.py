@@ -11,11 +11,11 @@ from test_truth import ALL_IMAGES, linear_gaussian, lively
 import zoo
 from zoo.annealing import Annealer, annealed_importance, as_key, fold, schedule
 from zoo.errors import InvalidInput
-from zoo.models.labels import LabelledGenerator
+from zoo.models.labels import Labelled
 
 SHORT = {"num_chains": 8, "num_temperatures": 40, "num_leapfrog_steps": 4}
 CLASSES = {name: zoo.registry.model_class(name)[0] for name in zoo.list_models()}
-GENERATIVE = [name for name, cls in CLASSES.items() if cls.has_bound and not issubclass(cls, LabelledGenerator)]
+GENERATIVE = [name for name, cls in CLASSES.items() if cls.has_bound and not issubclass(cls, Labelled)]
 
 
 def test_temperatures_rise_from_the_prior_to_the_posterior():
@@ -120,7 +120,7 @@ def test_what_cannot_be_annealed_is_refused():
     vae = small("vae")
     for match, call in {
         "use vae": lambda: annealed_importance(small("autoencoder"), x),
-        "not continuous": lambda: annealed_importance(small("m2"), x),
+        "not continuous": lambda: annealed_importance(small("m2"), {"x": x, "y": np.full(3, -1)}),
         "simulated=True": lambda: annealed_importance(vae, simulated=False),
         "num_chains": lambda: annealed_importance(vae, x, num_chains=0),
         "num_temperatures": lambda: annealed_importance(vae, x, num_temperatures=0),

@@ -200,3 +200,24 @@ def test_every_bound_says_something_finite_of_every_model(name):
         value = bounds.get(bound)(trace)
         assert value.shape == (5,), bound
         assert np.all(np.isfinite(value)), bound
+
+
+@pytest.mark.parametrize("name", ["planar_vae", "iaf_vae", "coupling_vae", "flow_prior_vae", "full_covariance_vae"])
+@pytest.mark.parametrize(("plain", "path"), [("iwae", "dreg"), ({"name": "miwae", "num_groups": 4}, "stl")])
+def test_path_gradients_of_flows_have_the_expectation_of_the_plain_ones(name, plain, path):
+    """Of the base's location; the layers' own parameters have the plain gradients of a generative model."""
+    means, errors = [], []
+    for bound in (plain, path):
+        model = small(name, bound=bound, num_samples=4)
+        model.compile("sgd")
+        place = next(i for i, v in enumerate(model.trainable_variables) if v is model.posterior_head.dense.bias)
+        batch = random_batch(model)
+        one = tf.function(
+            lambda number, model=model, place=place, batch=batch: tf.convert_to_tensor(
+                model.gradients(batch, tf.stack([3, number]))[2][place]
+            )
+        )
+        draws = tf.map_fn(one, tf.range(400), fn_output_signature=tf.float32).numpy()
+        means.append(draws.mean(0))
+        errors.append(draws.std(0) / 20)
+    assert np.all(abs(means[0] - means[1]) < 4.5 * np.hypot(*errors))
