@@ -24,6 +24,25 @@ def small(name, **config):
     return zoo.create(name, **{**{k: v for k, v in SMALL.items() if k in accepted}, **config})
 
 
+def lively(name, **config):
+    """A small model whose decoder depends strongly on z, and whose posterior is wide enough to be a proposal."""
+    model = small(name, data_shape=(2, 2, 1), latent_dim=2, **config)
+    for weight in model.decoder.weights:
+        weight.assign(weight * 2.5)
+    dense = model.posterior_head.dense
+    dense.kernel.assign(dense.kernel * 0.5)
+    dense.bias.assign([0.0, 0.3, 1.0, 0.7])
+    if hasattr(model, "m2"):
+        dense.bias.assign([0.0, 0.3, 1.3, 1.3])
+        for layer, factor, scale in (
+            (model.m2.posterior_head.dense, 0.3, 1.0),
+            (model.m2.decoder.output_layer, 0.5, 0.6),
+        ):
+            layer.kernel.assign(layer.kernel * factor)
+            layer.bias.assign([0.0, 0.0, scale, scale])
+    return model
+
+
 def random_batch(model, size=5, seed=0):
     """Fields that fit the model's `data_spec`: x of 8-bit levels in [0, 1], labels (and -1 for unknown) in turn."""
     random = np.random.RandomState(seed)
