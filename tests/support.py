@@ -27,6 +27,29 @@ def small(name, **config):
     return zoo.create(name, **{**{k: v for k, v in sizes.items() if k in accepted}, **config})
 
 
+def lively(name, **config):
+    """A small model whose decoder depends strongly on z, and whose posterior is wide enough to be a proposal."""
+    deep = "latent_dims" in model_class(name)[0].argument_names()
+    model = small(name, data_shape=(2, 2, 1), **({"latent_dims": (2, 2)} if deep else {"latent_dim": 2}), **config)
+    for weight in model.decoder.weights:
+        weight.assign(weight * 2.5)
+    above = [getattr(layer, "head", None) for layer in model.upward] if deep else []
+    for head in [model.posterior_head, *getattr(model, "heads", above)]:
+        # A ladder's posterior is narrower than its prior, the less so the vaguer the evidence.
+        raw_scale = [3.0, 3.0] if name == "lvae" else [1.0, 0.7]
+        head.dense.kernel.assign(head.dense.kernel * 0.5)
+        head.dense.bias.assign([0.0, 0.3, *raw_scale, 0.0, 0.3][: head.dense.bias.shape[0]])
+    if hasattr(model, "m2"):
+        model.posterior_head.dense.bias.assign([0.0, 0.3, 1.3, 1.3])
+        for layer, factor, scale in (
+            (model.m2.posterior_head.dense, 0.3, 1.0),
+            (model.m2.decoder.output_layer, 0.5, 0.6),
+        ):
+            layer.kernel.assign(layer.kernel * factor)
+            layer.bias.assign([0.0, 0.0, scale, scale])
+    return model
+
+
 def random_batch(model, size=5, seed=0):
     """Fields that fit the model's `data_spec`: x of 8-bit levels in [0, 1], labels (and -1 for unknown) in turn."""
     random = np.random.RandomState(seed)

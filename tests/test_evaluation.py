@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import random_batch, small
-from test_truth import ALL_IMAGES, linear_gaussian, lively
+from support import lively, random_batch, small
+from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
 from zoo import cards, evaluation
