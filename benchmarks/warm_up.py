@@ -86,7 +86,7 @@ def run(runs, rows):
 def table(results):
     """The rows as Markdown."""
     levels = [f"z{i + 1}" for i in range(len(LATENTS))]
-    head = ["model", "NLL", "ELBO", *(f"KL {level}" for level in levels), *(f"active {level}" for level in levels)]
+    head = ["model", "NLL", "ELBO", *(f"KL {level}" for level in levels), *(f"used {level}" for level in levels)]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row in ROWS:
         if row not in results["rows"]:
@@ -94,31 +94,33 @@ def table(results):
         metrics = results["rows"][row]
         nll = f"{metrics['nll']['value']:.2f} ± {metrics['nll']['standard_error']:.2f}"
         kl = [f"{metrics[f'kl_{level}']['value']:.2f}" for level in levels]
-        active = [
-            f"{metrics[f'active_units_{level}']['value']} of {size}"
-            for level, size in zip(levels, LATENTS, strict=True)
-        ]
-        lines.append("| " + " | ".join([row, nll, f"{metrics['elbo']['value']:.2f}", *kl, *active]) + " |")
-    return "\n".join([*lines, "", results["protocol"] + "; nats.", ""])
+        used = [f"{used_units(metrics, level)} of {size}" for level, size in zip(levels, LATENTS, strict=True)]
+        lines.append("| " + " | ".join([row, nll, f"{metrics['elbo']['value']:.2f}", *kl, *used]) + " |")
+    return "\n".join([*lines, "", results["protocol"] + "; nats; a unit is used where its KL is above 0.01.", ""])
+
+
+def used_units(metrics, level):
+    """How many units of a level have a mean KL above 0.01 nats."""
+    entry = metrics[f"unused_units_{level}"]
+    return entry["of"] - entry["value"]
 
 
 def picture(results):
-    """KL per level and active units per level, one colour a row."""
+    """KL per level and used units per level, one colour a row."""
     figure, axes = plots.new_figure(10, 3.5, columns=2)
-    rows = [row for row in ROWS if row in results["rows"]]
+    rows, levels = [row for row in ROWS if row in results["rows"]], [f"z{i + 1}" for i in range(len(LATENTS))]
     for i, row in enumerate(rows):
         metrics, width = results["rows"][row], 0.8 / len(rows)
         places = [level + width * (i - (len(rows) - 1) / 2) for level in range(len(LATENTS))]
-        for axis, metric in zip(axes, ("kl", "active_units"), strict=True):
-            axis.bar(
-                places, [metrics[f"{metric}_z{level + 1}"]["value"] for level in range(len(LATENTS))], width, label=row
-            )
-    names = [f"z{i + 1}\n({size} units)" for i, size in enumerate(LATENTS)]
+        axes[0].bar(places, [metrics[f"kl_{level}"]["value"] for level in levels], width, label=row)
+        axes[1].bar(
+            places, [used_units(metrics, level) / size for level, size in zip(levels, LATENTS, strict=True)], width
+        )
     axes[0].set(title="KL of each level (nats, log scale)", yscale="log")
-    axes[1].set(title="active units of each level")
+    axes[1].set(title="share of units with a KL above 0.01 nats")
     for axis in axes:
-        axis.set_xticks(range(len(LATENTS)), names)
-    axes[1].legend()
+        axis.set_xticks(range(len(LATENTS)), [f"{n}\n({size} units)" for n, size in zip(levels, LATENTS, strict=True)])
+    axes[0].legend(fontsize="small")
     return figure
 
 

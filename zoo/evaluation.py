@@ -32,7 +32,7 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
         Name -> {"value", "standard_error", "num_examples", ...}: "nll" (nats, with "num_samples"), "elbo",
         "reconstruction", "kl" (nats), "bits_per_dim" (from the nll, where the likelihood is discrete), "active_units"
         (units whose posterior mean varies by more than 0.01 over the data; Burda et al. 2016, arXiv:1509.00519),
-        "unused_units" (units that are not active and have a mean KL below 0.01 nats, where the KL is known per unit),
+        "unused_units" (units with a mean KL below 0.01 nats, where the KL is known per unit),
         "effective_sample_size" (of the draws: the mean over the images of (sum w)^2 / sum w^2). Models of several
         latents have "kl_<name>", "active_units_<name>" and "unused_units_<name>" of each. Models
         that classify have "error_percent", of the images as they are, not binarised; in all other numbers the labels
@@ -202,7 +202,7 @@ def summary(model, scores, num_samples):
             metrics[f"active_units{suffix}"] = {"value": int(np.sum(active)), **entry}
             units = scores.get(f"units/{latent}")
             if units is not None and units.shape[1:] == active.shape:
-                unused = int(np.sum(~active & (np.mean(units, axis=0) < UNUSED_KL)))
+                unused = int(np.sum(np.mean(units, axis=0) < UNUSED_KL))
                 metrics[f"unused_units{suffix}"] = {"value": unused, **entry}
     return metrics
 
@@ -210,8 +210,8 @@ def summary(model, scores, num_samples):
 def collapse_report(metrics):
     """What the metrics of `evaluate` say, in sentences, about latents that are not used: [str].
 
-    A latent counts as unused by two criteria together: its KL is below 0.01 nats a unit, and none of its units is
-    active. Nothing is said of a model of one latent that is used.
+    A latent counts as unused where its KL is below 0.01 nats a unit. (Below the top of a hierarchy active units do not
+    show it: the posterior's mean moves with the prior's.) Nothing is said of a model of one latent that is used.
     """
     sentences, levels = [], levels_of(metrics)
     for name, (kl, active, unused) in levels.items():
