@@ -21,7 +21,7 @@ import tensorflow_probability as tfp
 from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.models.labels import LabelledGenerator
-from zoo.models.m2 import M2, expected_kl
+from zoo.models.m2 import M2, centred, expected_kl
 from zoo.models.vae import VAE
 from zoo.networks.heads import Normal
 from zoo.randomness import as_seed, seeded
@@ -154,7 +154,7 @@ class M1M2(LabelledGenerator, VAE):
         log_likelihood, log_prior = self.log_joint({"z": z, "z1": z1[:, None], **label}, inputs)
         zeros = tf.zeros_like(log_posterior)
         row_weight, penalty = self.weigh(inputs, log_q)
-        return Trace(
+        trace = Trace(
             latents={"z": z, "z1": z1[:, None] + zeros[..., None], **label},
             log_likelihood=log_likelihood + zeros,
             log_prior=log_prior,
@@ -164,6 +164,7 @@ class M1M2(LabelledGenerator, VAE):
             kl_per_unit={name: expected_kl(units, log_mass) for name, units in kl.items()},
             row_weight=row_weight,
         )
+        return centred(trace) if y is not None else trace
 
     def log_joint(self, latents, inputs):
         log_likelihood = VAE.likelihood(self, latents["z1"]).log_prob(inputs["x"])

@@ -95,7 +95,7 @@ class M2(LabelledGenerator, VAE):
         latents = {"z": z} if y is None else {"z": z, "y": y}
         log_likelihood, log_prior = self.log_joint(latents, inputs)
         row_weight, penalty = self.weigh(inputs, log_q)
-        return Trace(
+        trace = Trace(
             latents=latents,
             log_likelihood=log_likelihood,
             log_prior=log_prior,
@@ -105,6 +105,7 @@ class M2(LabelledGenerator, VAE):
             kl_per_unit={name: expected_kl(units, log_mass) for name, units in kl.items()},
             row_weight=row_weight,
         )
+        return centred(trace) if y is not None and self.top else trace
 
     @property
     def every_label(self):
@@ -214,6 +215,20 @@ def point_or_mass(target, log_q):
     point = tf.where(target > 0.5, 0.0, -math.inf)
     known = tf.reduce_sum(target, -1, keepdims=True) > 0.5
     return tf.transpose(tf.where(known, point, log_q))[None]
+
+
+def centred(trace):
+    """The trace of `top_values` with a penalty that is zero and takes from the gradient a noise that has the mean 0.
+
+    The masses add up to 1, but their gradients do only in the mean over the drawn value. What the weights of all values
+    have in common, taken as the mean weight of the likeliest, is therefore subtracted where it meets these gradients.
+    """
+    mass = tf.exp(trace.log_mass[0])
+    likeliest = tf.stop_gradient(mass[:-1])
+    common = tf.reduce_sum(likeliest * tf.reduce_mean(trace.log_weight, 0)[:-1], 0) / tf.reduce_sum(likeliest, 0)
+    total = tf.reduce_sum(mass, 0)
+    zero = tf.stop_gradient(trace.row_weight * common) * (total - tf.stop_gradient(total))
+    return trace._replace(penalty=trace.penalty + zero)
 
 
 def expected_kl(units, log_mass):
