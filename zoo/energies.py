@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import zoo.networks  # noqa: F401  (registers the flows)
 from zoo.bijectors import Planar, Radial
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.randomness import seeded
@@ -119,10 +120,11 @@ class Fit:
         return (log_prob + weight * energy(self.name, z))[:, 0]
 
     def updates(self, first, count):
-        """`count` updates from number `first` on; the last loss."""
+        """`count` updates, a Python number or XLA compiles each call anew, from number `first` on; the last loss."""
         loss = tf.constant(0.0)
         weights = self.head.trainable_weights
-        for step in tf.range(first, first + count):
+        for place in tf.range(count):
+            step = first + place
             weight = tf.minimum(1.0, 0.01 + tf.cast(step, tf.float32) / (0.5 * self.steps))
             seed = tf.random.fold_in(tf.constant([31, self.seed]), step, alg="philox")
             with tf.GradientTape() as tape:
@@ -134,7 +136,7 @@ class Fit:
         """Do all updates; `progress(done, steps, loss)` is called now and then."""
         for first in range(0, self.steps, CHUNK):
             count = min(CHUNK, self.steps - first)
-            loss = self.compiled(tf.constant(first), tf.constant(count))
+            loss = self.compiled(tf.constant(first), count)
             if progress:
                 progress(first + count, self.steps, float(loss))
         return self

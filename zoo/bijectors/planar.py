@@ -16,17 +16,16 @@ class Planar(Flow):
     Args:
         u, w: [..., D]; w must not be 0.
         b: [...].
+        corrected: `correct(u, w)`, where a caller has it of many layers at once.
     """
 
-    def __init__(self, u, w, b, validate_args=True, name="Planar"):
+    def __init__(self, u, w, b, corrected=None, validate_args=True, name="Planar"):
         parameters = dict(locals())
         super().__init__(parameters, validate_args, name)
         if self.checked and not np.all(np.any(np.asarray(w) != 0, -1)):
             raise InvalidInput(f"{name}: w is zero, so the layer has no direction; give it any other value")
-        inner = dot(w, u)
         self.w, self.b = w, b
-        self.one_plus_inner = softplus(tf.maximum(inner, LOWEST))  # 1 + w.u'
-        self.u = u + ((self.one_plus_inner - 1 - inner) / dot(w, w))[..., None] * w
+        self.u, self.one_plus_inner = corrected or correct(u, w)
 
     def push(self, x):
         h = tf.tanh(dot(self.w, x) + self.b)
@@ -44,3 +43,10 @@ class Planar(Flow):
 
         a = solve_increasing(excess, target - tf.abs(inner), target + tf.abs(inner))
         return y - self.u * tf.tanh(a + self.b)[..., None]
+
+
+def correct(u, w):
+    """u, w [..., D] -> (u' [..., D], 1 + w.u' [...])."""
+    inner = dot(w, u)
+    one_plus_inner = softplus(tf.maximum(inner, LOWEST))
+    return u + ((one_plus_inner - 1 - inner) / dot(w, w))[..., None] * w, one_plus_inner

@@ -13,6 +13,7 @@ import tensorflow_probability as tfp
 
 from zoo import bijectors
 from zoo.bijectors.coupling import halves
+from zoo.bijectors.planar import correct
 from zoo.distributions import FlowPosterior, softplus
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.networks.conditioners import MADE, UNIT, SplineCoupling, affine_couplings
@@ -62,22 +63,35 @@ class FlowHead(PosteriorHead):
         base = tf.cast(self.dense(features), tf.float32)
         loc, raw_scale = base[:, : self.latent_dim], base[:, self.latent_dim :]
         rows = tf.cast(self.flow_dense(features), tf.float32) if self.amortized else tf.convert_to_tensor(self.free)
-        parts = [rows[..., i * self.size : (i + 1) * self.size] for i in range(self.num_layers)]
         normal = tfd.Independent(tfd.Normal(loc, soft_scale(raw_scale, 1e-4)), 1)
-        return FlowPosterior(normal, self.flow(parts))
+        return FlowPosterior(normal, self.flow(rows))
 
     def start(self, draws, index):
         """[size]: the numbers of layer `index` at the start, without what depends on x: small draws."""
         return 0.01 * draws.normal(size=self.size)
 
-    def flow(self, parts):
-        """The layers' numbers, each [..., size] -> their bijectors."""
-        return [self.layer(i, part) for i, part in enumerate(parts)]
+    def flow(self, rows):
+        """The layers' numbers, side by side [..., num_layers * size] -> their bijectors."""
+        return [self.layer(i, part) for i, part in enumerate(cut(rows, *[self.size] * self.num_layers))]
 
-    def cut(self, part, *sizes):
-        """[..., sum of sizes] -> tensors [..., size]."""
+    def layer(self, index, part):
+        """The numbers of layer `index` [..., size] -> its bijector."""
+        raise NotImplementedError
+
+
+def cut(rows, *sizes):
+    """[..., sum of sizes] -> tensors [..., size].
+
+    The gradient is one concatenation; that of slices would be a sum of so many padded tensors, quadratic in them.
+    """
+
+    @tf.custom_gradient
+    def pieces(rows):
         stops = np.cumsum(sizes)
-        return [part[..., stop - size : stop] for size, stop in zip(sizes, stops, strict=True)]
+        parts = [rows[..., stop - size : stop] for size, stop in zip(sizes, stops, strict=True)]
+        return parts, lambda *gradients: tf.concat(gradients, -1)
+
+    return pieces(rows) if len(sizes) > 1 else [rows]
 
 
 @POSTERIORS.register("planar")
@@ -96,10 +110,23 @@ class PlanarFlow(FlowHead):
         start[self.latent_dim : -1] = draws.normal(size=self.latent_dim) / math.sqrt(self.latent_dim)
         return start
 
-    def layer(self, index, part):
-        u, w, b = self.cut(part, self.latent_dim, self.latent_dim, 1)
-        identity = UNIT * w / tf.reduce_sum(tf.square(w), -1, keepdims=True)
-        return bijectors.Planar(u + identity, w, b[..., 0], validate_args=False)
+    def flow(self, rows):
+        """All layers' corrections are made at once, which compiles faster."""
+        layers, lead = self.num_layers, [-1] if rows.shape.rank > 1 else []
+
+        def apart(values):
+            """[..., L, M] -> L tensors [..., M]."""
+            size = values.shape[-1]
+            return cut(tf.reshape(values, [*lead, layers * size]), *[size] * layers)
+
+        u, w, b = cut(tf.reshape(rows, [*lead, layers, self.size]), self.latent_dim, self.latent_dim, 1)
+        u = u + UNIT * w / tf.reduce_sum(tf.square(w), -1, keepdims=True)
+        moved, volume = correct(u, w)
+        pieces = zip(*map(apart, (u, w, b, moved, volume[..., None])), strict=True)
+        return [
+            bijectors.Planar(u, w, b[..., 0], corrected=(moved, volume[..., 0]), validate_args=False)
+            for u, w, b, moved, volume in pieces
+        ]
 
 
 @POSTERIORS.register("radial")
@@ -120,7 +147,7 @@ class RadialFlow(FlowHead):
         return start
 
     def layer(self, index, part):
-        center, raw, change = self.cut(part, self.latent_dim, 1, 1)
+        center, raw, change = cut(part, self.latent_dim, 1, 1)
         raw = tf.clip_by_value(raw, -15.0, 1e3)
         return bijectors.Radial(center, softplus(raw)[..., 0], (raw + change)[..., 0], validate_args=False)
 
@@ -143,7 +170,8 @@ class HouseholderFlow(FlowHead):
     def start(self, draws, index):
         return draws.normal(size=self.latent_dim) * (1.0 if index == 0 else 0.01)
 
-    def flow(self, parts):
+    def flow(self, rows):
+        parts = cut(rows, *[self.size] * self.num_layers)
         vectors = [sum(parts[1 : i + 1], parts[0]) for i in range(len(parts))]
         return [bijectors.Householder(v, validate_args=False) for v in vectors]
 
@@ -192,7 +220,7 @@ class SylvesterFlow(FlowHead):
         return np.concatenate([q, square.ravel(), r, s, b])
 
     def layer(self, index, part):
-        q, square, r, s, b = self.cut(part, *self.sizes)
+        q, square, r, s, b = cut(part, *self.sizes)
         size, lead = self.columns, [-1] if part.shape.rank > 1 else []
         square = tf.reshape(square, [*lead, size, size])
         above, eye = np.triu(np.ones([size, size], "float32"), 1), np.eye(size, dtype="float32")
@@ -210,7 +238,7 @@ class SylvesterFlow(FlowHead):
             return None
         if self.kind == "orthogonal":
             return bijectors.orthonormal_columns(tf.reshape(q, [*lead, self.latent_dim, self.columns]))
-        return bijectors.householder_columns(self.cut(q, *[self.latent_dim] * self.reflections), self.columns)
+        return bijectors.householder_columns(cut(q, *[self.latent_dim] * self.reflections), self.columns)
 
 
 def swap(matrix):

@@ -61,7 +61,8 @@ class GaussianMixture(keras.layers.Layer):
         shape = (num_components, latent_dim)
         self.logits = self.add_weight(shape=shape[:1], initializer="zeros", name="logits")
         self.loc = self.add_weight(shape=shape, initializer=keras.initializers.RandomNormal(stddev=0.7), name="loc")
-        self.raw_scale = self.add_weight(shape=shape, initializer="zeros", name="raw_scale")
+        near_zero = keras.initializers.RandomNormal(stddev=0.01)
+        self.raw_scale = self.add_weight(shape=shape, initializer=near_zero, name="raw_scale")
         self.built = True
 
     def distribution(self):
