@@ -116,7 +116,7 @@ def picture(results):
         axes[1].bar(
             places, [used_units(metrics, level) / size for level, size in zip(levels, LATENTS, strict=True)], width
         )
-    axes[0].set(title="KL of each level (nats, log scale)", yscale="log")
+    axes[0].set(title="KL of each level (nats, log scale)", yscale="log", ylim=(1e-3, 100))
     axes[1].set(title="share of units with a KL above 0.01 nats")
     for axis in axes:
         axis.set_xticks(range(len(LATENTS)), [f"{n}\n({size} units)" for n, size in zip(levels, LATENTS, strict=True)])
