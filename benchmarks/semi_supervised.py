@@ -6,10 +6,10 @@
     python benchmarks/semi_supervised.py analogies m2_mnist_100   # how many cells another network reads as their digit
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298, table 1. Training images are all 60,000; `seed` decides which
-labels are shown, and the errors are those of all 10,000 test images. Every setting is in this file and was fixed before
-the first number; no label but those shown is used for training or stopping. Trained models are runs of `zoo train` in
-`--folder`: an interrupted one goes on at its last epoch, and a finished one is kept. Each result is appended to
-benchmarks/results/semi_supervised.json when it is there.
+labels are shown, and the errors are those of all 10,000 test images. Every setting is in this file or in a preset and
+was fixed before the first number; no label but those shown is used for training or stopping. M1 is the pretrained
+m1_mnist. Trained models are runs of `zoo train` in `--folder`: an interrupted one goes on at its last epoch, and a
+finished one is kept. Each result is appended to benchmarks/results/semi_supervised.json when it is there.
 """
 
 import argparse
@@ -22,6 +22,8 @@ import time
 
 import numpy as np
 
+from zoo.presets import read_preset
+
 RESULTS = pathlib.Path(__file__).parent / "results" / "semi_supervised.json"
 SPLIT, CLASSES = "train+validation", 10
 LABELS, SEEDS = (100, 600, 1000, 3000), {100: (0, 1, 2)}
@@ -32,62 +34,26 @@ PAPER = {  # % errors, Kingma et al. 2014, table 1: a neural network, M1 with a 
     "m1_m2": {100: "3.33 ± 0.14", 600: "2.59 ± 0.05", 1000: "2.40 ± 0.02", 3000: "2.18 ± 0.04"},
 }
 M1_CLASSIFIERS = ("nearest_neighbour", "rbf_svm", "label_spreading", "self_training")
-METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLASSIFIERS), "m2", "m2_conv", "m1_m2")
-OPTIONAL = ("m2_conv",)  # not in the paper: q(y | x) convolutional
+METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLASSIFIERS), "m2", "m1_m2")
 
-RECIPE = {
-    "batch_size": 200,
-    "learning_rate": 1e-3,
-    "schedule": "cosine",
-    "warmup_steps": 500,
-    "ema": 0.999,
-    "jit_compile": True,
-    "steps_per_execution": 20,
-}
-EPOCHS = {"m1": 100, "m2": 100, "m2_conv": 60, "m1_m2": 200}
-LABELLED_PER_BATCH = 20
-M1_ENCODER = {"name": "mlp", "hidden_units": [500, 500], "activation": "softplus"}
-TOP = {"name": "top", "count": 2}
-CONV = {"name": "conv", "filters": [32, 64], "num_blocks": 0, "hidden_units": [128]}
-CONFIG = {
-    "m1": {"latent_dim": 50, "encoder": M1_ENCODER, "binarize": "dynamic"},
-    "m2": {"latent_dim": 50, "hidden_units": 500, "labels": TOP, "binarize": "dynamic"},
-    "m2_conv": {"latent_dim": 50, "hidden_units": 500, "labels": TOP, "classifier": CONV, "binarize": "dynamic"},
-    "m1_m2": {
-        "latent_dim": 50,
-        "encoder": M1_ENCODER,
-        "m2": {"latent_dim": 50, "hidden_units": 500, "labels": TOP},
-        "binarize": "dynamic",
-    },
-}
-SMOKE = {
-    "m1": {"data_shape": [8, 8, 1], "latent_dim": 4, "encoder": {"name": "mlp", "hidden_units": [16]}},
-    "m2": {"data_shape": [8, 8, 1], "latent_dim": 4, "hidden_units": 16, "labels": TOP},
-    "m2_conv": {"data_shape": [8, 8, 1], "latent_dim": 4, "hidden_units": 16, "classifier": {**CONV, "filters": [4]}},
-    "m1_m2": {
-        "data_shape": [8, 8, 1],
-        "latent_dim": 4,
-        "encoder": {"name": "mlp", "hidden_units": [16]},
-        "m2": {"latent_dim": 3, "hidden_units": 16, "labels": TOP},
-    },
-}
+PRESETS = {"m2": "m2_mnist_100", "m1_m2": "m1_m2_mnist_100"}
+UPDATES = 3000  # of the supervised network
+MORE_LABELS = {"m2": 50}  # epochs with more than 100 labels, where they are not the preset's
 
 
 class Table:
-    """Where things are: the data set, the runs' folder and the results' file."""
+    """The results' file, the data and the runs' folder."""
 
-    def __init__(self, folder, smoke):
-        self.folder, self.smoke = pathlib.Path(folder), smoke
-        self.data = "digits" if smoke else "mnist"
-        self.results = self.folder / "results.json" if smoke else RESULTS
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
 
     def rows(self):
-        return json.loads(self.results.read_text()) if self.results.exists() else []
+        return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
     def append(self, row):
         from zoo.files import write_json
 
-        write_json(self.results, [*self.rows(), row])
+        write_json(RESULTS, [*self.rows(), row])
 
     # Data
 
@@ -96,7 +62,7 @@ class Table:
         import zoo
 
         return zoo.load_semi_supervised(
-            self.data, labels, seed, split=SPLIT, batch_size=1 if self.smoke else 200, labelled_per_batch="natural"
+            "mnist", labels, seed, split=SPLIT, batch_size=200, labelled_per_batch="natural"
         )
 
     def labelled_images(self, labels, seed):
@@ -109,7 +75,7 @@ class Table:
         """Batches of the test images, with labels."""
         import zoo
 
-        return zoo.load_dataset(self.data, "test", batch_size=200, labels=True, shuffle=False)
+        return zoo.load_dataset("mnist", "test", batch_size=200, labels=True, shuffle=False)
 
     def test_images(self):
         """(x [N, D] in [0, 1], y) of the test images."""
@@ -120,36 +86,24 @@ class Table:
     # Models
 
     def preset(self, method, labels, seed):
-        """What `zoo train` is asked for."""
-        config = dict((SMOKE if self.smoke else CONFIG)[method])
-        if method == "m1_m2":
-            config["m1"] = str(self.folder / "m1")
-        epochs = 1 if self.smoke else EPOCHS[method]
-        data = {"name": self.data, "split": SPLIT, "num_labels": labels, "labels_seed": seed}
-        return {
-            "model": method.removesuffix("_conv"),
-            "config": {**config, "num_classes": CLASSES},
-            "data": {**data, "labelled_per_batch": LABELLED_PER_BATCH},
-            "recipe": {**RECIPE, "epochs": epochs, **({"steps_per_execution": 1} if self.smoke else {})},
-        }
+        """What `zoo train` is asked for: the shipped model's preset, with other labels shown."""
+        preset = read_preset(PRESETS[method])
+        preset["data"] |= {"num_labels": labels, "labels_seed": seed}
+        if labels > 100:
+            preset["recipe"]["epochs"] = MORE_LABELS.get(method, preset["recipe"]["epochs"])
+        return preset
 
     def trained(self, method, labels, seed):
         """(the model of a run, minutes it took or None): trained, gone on with, or read."""
         import zoo
         from zoo.training import train
 
-        if method == "m1_m2":
-            self.m1()
-        directory = self.folder / (method if method == "m1" else f"{method}_{labels}_{seed}")
+        directory = self.folder / f"{method}_{labels}_{seed}"
         if (directory / "card.json").exists():
             return zoo.load(directory), None
         start, resume = time.time(), (directory / "run.json").exists()
         model, _ = train(directory, self.preset(method, labels, seed), resume=resume)
         return model, None if resume else (time.time() - start) / 60
-
-    def m1(self):
-        """The VAE whose features all rows of M1 and M1+M2 share; its own classifier has seen 100 labels of seed 0."""
-        return self.trained("m1", 100, 0)[0]
 
 
 def nearest_neighbour(table, labels, seed):
@@ -163,12 +117,11 @@ def supervised(table, labels, seed):
     import keras
 
     keras.utils.set_random_seed(seed)
-    hidden = keras.layers.Dense(16 if table.smoke else 500, activation="softplus")
+    hidden = keras.layers.Dense(500, activation="softplus")
     model = keras.Sequential([hidden, keras.layers.Dense(CLASSES)])
     model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     x, y = table.labelled_images(labels, seed)
-    updates = 20 if table.smoke else 3000
-    model.fit(x, y, batch_size=100, epochs=max(1, updates * 100 // labels), verbose=0)
+    model.fit(x, y, batch_size=100, epochs=UPDATES * 100 // labels, verbose=0)
     x, y = table.test_images()
     return model.predict(x, batch_size=1000, verbose=0).argmax(-1) != y, {}
 
@@ -185,7 +138,7 @@ def m1_with(name):
     def method(table, labels, seed):
         import zoo
 
-        model = table.m1()
+        model = zoo.load("m1_mnist")
         train = zoo.features(model, table.batches(labels, seed))
         test = zoo.features(model, table.test())
         if name in ("nearest_neighbour", "rbf_svm"):
@@ -220,7 +173,6 @@ def deep(name):
         model, minutes = table.trained(name, labels, seed)
         wrong = [model.classify(b["x"]).numpy().argmax(-1) != b["y"].numpy() for b in table.test()]
         recipe = table.preset(name, labels, seed)
-        recipe["config"].pop("m1", None)
         return np.concatenate(wrong), {"minutes": minutes, **{key: recipe[key] for key in ("config", "recipe", "data")}}
 
     return method
@@ -230,7 +182,7 @@ FUNCTIONS = {
     "nearest_neighbour": nearest_neighbour,
     "supervised": supervised,
     **{f"m1_{name}": m1_with(name) for name in M1_CLASSIFIERS},
-    **{name: deep(name) for name in ("m2", "m2_conv", "m1_m2")},
+    **{name: deep(name) for name in PRESETS},
 }
 
 
@@ -238,7 +190,7 @@ def run(options):
     """Every asked-for row that is not there yet."""
     from zoo.pretrained import versions
 
-    table = Table(options.folder, options.smoke)
+    table = Table(options.folder)
     for labels in options.labels:
         for seed in options.seeds or SEEDS.get(labels, (0,)):
             for method in options.methods:
@@ -306,11 +258,10 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     commands = parser.add_subparsers(dest="command", required=True)
     training = commands.add_parser("run", help="compute the rows that are missing")
-    training.add_argument("--methods", nargs="+", choices=METHODS, default=[m for m in METHODS if m not in OPTIONAL])
+    training.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
     training.add_argument("--labels", type=int, nargs="+", default=list(LABELS))
     training.add_argument("--seeds", type=int, nargs="+", help="0 1 2 for 100 labels and 0 for more, if not said")
     training.add_argument("--folder", default="runs/semi_supervised", help="where the runs are")
-    training.add_argument("--smoke", action="store_true", help="tiny models of 8x8 digits, results in the folder")
     commands.add_parser("table", help="write the table")
     reading = commands.add_parser("analogies", help="read a model's analogies by a network trained apart")
     reading.add_argument("name")

@@ -15,6 +15,7 @@ from zoo.export.warmup import BATCH_SIZES, FILE, read_warmup
 MLP = {"name": "mlp", "hidden_units": [16]}
 CONV = {"name": "conv", "filters": [4, 4], "hidden_units": [16]}
 SHALLOW = {**CONV, "filters": [4]}
+LEVELS = {"latent_dims": (4, 3, 2), "hidden_units": (8, 8)}
 
 
 def flow(name, **settings):
@@ -52,6 +53,9 @@ MODELS = {
     "spline": flow("spline", hidden_units=[8]),
     "flow_prior": ("flow_prior_vae", {"encoder": MLP, "data_shape": (8, 8, 1)}),
     "vamp": ("vamp_vae", {"encoder": MLP, "data_shape": (8, 8, 1), "num_pseudo_inputs": 5}),
+    "hierarchical_vae": ("hierarchical_vae", {"encoder": CONV, **LEVELS}),
+    "lvae": ("lvae", {"encoder": {**CONV, "batch_norm": True}, **LEVELS}),
+    "dlgm": ("dlgm", {"encoder": CONV, **LEVELS}),
 }
 LABELLED = ("m1", "m2", "m1_m2")
 SAVED = [
@@ -65,6 +69,8 @@ SAVED = [
     "planar",
     "flow_prior",
     "vamp",
+    "lvae",
+    "dlgm",
 ]
 HALF = "mlp"
 
@@ -72,7 +78,8 @@ HALF = "mlp"
 def perturbed(name):
     """A small model with no weight at its initial value; zero biases would hide what the GPU path refuses."""
     kind, config = MODELS[name]
-    model = zoo.create(kind, latent_dim=4, **config)
+    size = {} if "latent_dims" in config else {"latent_dim": 4}
+    model = zoo.create(kind, **size, **config)
     model.score_samples = 4
     rng = np.random.default_rng(1)
     for weight in model.weights:
