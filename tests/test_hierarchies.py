@@ -161,3 +161,11 @@ def test_a_trained_hierarchy_has_pictures_of_its_levels(tmp_path):
         assert (tmp_path / f"{kind}.png").stat().st_size > 1000
     with pytest.raises(InvalidInput, match="--kind levels"):
         plots.draw(tmp_path / "run", "traversals", tmp_path / "traversals.png")
+
+
+def test_a_posterior_that_does_not_factorise_has_no_picture_of_its_units(tmp_path):
+    data = {"name": "digits", "split": "train", "limit": 64}
+    preset = {"model": "dlgm", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    training.train(tmp_path / "run", preset, verbose=0)
+    with pytest.raises(InvalidInput, match="does not factorise"):
+        plots.draw(tmp_path / "run", "kl", tmp_path / "kl.png")

@@ -235,6 +235,8 @@ def kl(home):
     """KL of every latent unit against the epoch, units sorted by their last value."""
     with open(log_file(home, "kl_per_unit.csv"), newline="") as file:
         rows = list(csv.reader(file))
+    if not rows:
+        raise InvalidInput(f"{home.name} has no KL per unit: its posterior does not factorise over units")
     names = list(dict.fromkeys(row[1] for row in rows))
     figure, axes = new_figure(7, 3.2 * len(names), rows=len(names))
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):
