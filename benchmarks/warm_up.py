@@ -115,15 +115,14 @@ def picture(results):
     for i, row in enumerate(rows):
         metrics, width = results["rows"][row], 0.8 / len(rows)
         places = [level + width * (i - (len(rows) - 1) / 2) for level in range(len(LATENTS))]
-        axes[0].bar(places, [metrics[f"kl_{level}"]["value"] for level in levels], width, label=row)
-        axes[1].bar(
-            places, [used_units(metrics, level) / size for level, size in zip(levels, LATENTS, strict=True)], width
-        )
+        axes[0].bar(places, [metrics[f"kl_{level}"]["value"] for level in levels], width)
+        used = [used_units(metrics, level) / size for level, size in zip(levels, LATENTS, strict=True)]
+        axes[1].bar(places, used, width, label=row)
     axes[0].set(title="KL of each level (nats, log scale)", yscale="log", ylim=(1e-3, 100))
     axes[1].set(title="share of units with a KL above 0.01 nats")
     for axis in axes:
         axis.set_xticks(range(len(LATENTS)), [f"{n}\n({size} units)" for n, size in zip(levels, LATENTS, strict=True)])
-    axes[0].legend(fontsize="small")
+    axes[1].legend(fontsize="small")
     return figure
 
 
