@@ -40,7 +40,7 @@ def densities(options):
         layers = random_layers(kind, max(columns), options.seed)
         for count, axis in zip(columns, line, strict=True):
             density = np.exp(FlowDistribution(base(name), layers[:count]).log_prob(points))
-            show(axis, density, f"{count} {kind} layers" if count else name)
+            show(axis, density, f"{count} {kind} layer{'s' * (count > 1)}" if count else name)
     save_figure(figure, options.results / "flow_densities.png")
     print(f"wrote {options.results / 'flow_densities.png'}")
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from zoo.energies import ENERGIES, Fit, energy, log_normalizer, plane, random_layers, true_density
+from zoo.distributions import FlowDistribution
+from zoo.energies import ENERGIES, Fit, base, energy, log_normalizer, plane, random_layers, true_density
 from zoo.errors import InvalidInput
 
 
@@ -46,6 +47,14 @@ def test_a_fit_comes_nearer_and_its_divergence_is_that_of_the_densities():
     integral = (q * (np.log(q + 1e-300) - log_p)).sum() * (8 / 300) ** 2
     assert q.sum() * (8 / 300) ** 2 == pytest.approx(1, abs=0.05)
     assert value == pytest.approx(integral, abs=5 * error + 0.1 * abs(value) + 0.05)
+
+
+@pytest.mark.parametrize("kind", ["planar", "radial"])
+@pytest.mark.parametrize("name", ["Gaussian", "uniform"])
+def test_drawn_layers_keep_the_mass_of_their_base(name, kind):
+    flow = FlowDistribution(base(name), random_layers(kind, 2))
+    cell = (2 * 20 / 1000) ** 2
+    assert cell * np.exp(flow.log_prob(plane(1000, 20))).sum() == pytest.approx(1.0, abs=0.01)
 
 
 def test_wrong_names_are_one_clear_line():

@@ -167,11 +167,14 @@ def random_layers(kind, count, seed=0):
 
     def planar():
         u, w = draws.normal(size=(2, 2))
-        return Planar(tf.constant(3 * u), tf.constant(1.5 * w), tf.constant(draws.normal()))
+        return Planar(*map(double, (3 * u, 1.5 * w, draws.normal())))
 
     def radial():
         center, alpha = draws.normal(size=2), 0.3 + abs(draws.normal())
-        return Radial(tf.constant(center), tf.constant(alpha), tf.constant(draws.uniform(-4.0, 4.0)))
+        return Radial(*map(double, (center, alpha, draws.uniform(-4.0, 4.0))))
+
+    def double(value):
+        return tf.constant(value, tf.float64)
 
     make = choose("kind of layer", kind, {"planar": planar, "radial": radial})
     return [make() for _ in range(count)]
