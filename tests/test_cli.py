@@ -221,7 +221,7 @@ def test_draws_are_not_means(zoo, run_folder, tmp_path):
     assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", sorted(plots.KINDS.keys() - {"levels"}))
+@pytest.mark.parametrize("kind", sorted(plots.KINDS.keys() - {"levels", "styles", "analogies"}))
 def test_plot(zoo, run_folder, tmp_path, kind):
     code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
     assert code == 0, lines

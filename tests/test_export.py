@@ -51,7 +51,10 @@ MODELS = {
     "iaf": flow("iaf", hidden_units=[8]),
     "coupling": flow("coupling", hidden_units=[8]),
     "spline": flow("spline", hidden_units=[8]),
-    "flow_prior": ("flow_prior_vae", {"encoder": MLP, "data_shape": (8, 8, 1)}),
+    "flow_prior": (
+        "flow_prior_vae",
+        {"encoder": MLP, "data_shape": (8, 8, 1), "prior": {"name": "flow", "num_layers": 4}},
+    ),
     "vamp": ("vamp_vae", {"encoder": MLP, "data_shape": (8, 8, 1), "num_pseudo_inputs": 5}),
     "hierarchical_vae": ("hierarchical_vae", {"encoder": CONV, **LEVELS}),
     "lvae": ("lvae", {"encoder": {**CONV, "batch_norm": True}, **LEVELS}),

@@ -216,10 +216,8 @@ def collapse_report(metrics):
     sentences, levels = [], levels_of(metrics)
     for name, (kl, active, unused) in levels.items():
         level, size = f"latent {name}" if name else "the latent", active["of"]
-        if kl["value"] < UNUSED_KL * size and active["value"] == 0:
-            sentences.append(
-                f"{level} is unused: its KL is {kl['value']:.3f} nats and none of its {size} units is active."
-            )
+        if kl["value"] < UNUSED_KL * size:
+            sentences.append(f"{level} is unused: the KL of its {size} units is {kl['value']:.3f} nats.")
         elif unused and unused["value"]:
             sentences.append(f"{level} is used, but {unused['value']} of its {size} units are not.")
     if len(levels) > 1 and not any("is unused" in sentence for sentence in sentences):

@@ -93,5 +93,6 @@ def orthonormal_columns(matrix, steps=24):
     """
     q = matrix * tf.math.rsqrt(tf.reduce_sum(tf.square(matrix), (-2, -1), keepdims=True))
     for _ in range(steps):
-        q = 1.5 * q - 0.5 * tf.matmul(q, tf.matmul(q, q, transpose_a=True))
+        half = 0.5 * q  # the LiteRT GPU path takes no product of a tensor with itself
+        q = 1.5 * q - tf.matmul(q, tf.matmul(q, half, transpose_a=True))
     return q

@@ -145,7 +145,15 @@ def half_precision(path):
 
 
 def verify(jobs):
-    """The results of several jobs, in order, from one child process."""
+    """The results of several jobs, in order, from a child process, and another one after each job that ended it."""
+    results = []
+    while len(results) < len(jobs):
+        results += verify_some(jobs[len(results) :])
+    return results
+
+
+def verify_some(jobs):
+    """The results of the first jobs, up to one that ended the child process."""
     with tempfile.TemporaryDirectory() as directory:
         directory = Path(directory)
         write_jobs(jobs, directory)
@@ -154,13 +162,13 @@ def verify(jobs):
             done = subprocess.run(
                 command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
             )
-            reason = f"the process ended with {done.returncode}: {last_line(done.stderr)}"
+            reason, lost = f"the process ended with {done.returncode}: {last_line(done.stderr)}", 1
         except subprocess.TimeoutExpired:
-            reason = f"the process took more than {TIMEOUT} s"
+            reason, lost = f"the process took more than {TIMEOUT} s", len(jobs)
         results = directory / "results.json"
         entries = json.loads(results.read_text()) if results.exists() else []
-        entries += [{"error": reason}] * (len(jobs) - len(entries))
-        return [summarise(job, entry, directory, i) for i, (job, entry) in enumerate(zip(jobs, entries, strict=True))]
+        entries += [{"error": reason}] * min(lost, len(jobs) - len(entries))
+        return [summarise(job, entry, directory, i) for i, (job, entry) in enumerate(zip(jobs, entries, strict=False))]
 
 
 def write_jobs(jobs, directory):

@@ -94,6 +94,11 @@ def cut(rows, *sizes):
     return pieces(rows) if len(sizes) > 1 else [rows]
 
 
+def last(values):
+    """[..., 1] -> [...], by an operator that the LiteRT GPU path takes; it refuses `values[..., 0]`."""
+    return tf.squeeze(values, -1)
+
+
 @POSTERIORS.register("planar")
 class PlanarFlow(FlowHead):
     """Planar layers. Rezende & Mohamed 2015, arXiv:1505.05770.
@@ -124,7 +129,7 @@ class PlanarFlow(FlowHead):
         moved, volume = correct(u, w)
         pieces = zip(*map(apart, (u, w, b, moved, volume[..., None])), strict=True)
         return [
-            bijectors.Planar(u, w, b[..., 0], corrected=(moved, volume[..., 0]), validate_args=False)
+            bijectors.Planar(u, w, last(b), corrected=(moved, last(volume)), validate_args=False)
             for u, w, b, moved, volume in pieces
         ]
 
@@ -149,7 +154,7 @@ class RadialFlow(FlowHead):
     def layer(self, index, part):
         center, raw, change = cut(part, self.latent_dim, 1, 1)
         raw = tf.clip_by_value(raw, -15.0, 1e3)
-        return bijectors.Radial(center, softplus(raw)[..., 0], (raw + change)[..., 0], validate_args=False)
+        return bijectors.Radial(center, last(softplus(raw)), last(raw + change), validate_args=False)
 
 
 @POSTERIORS.register("householder")
