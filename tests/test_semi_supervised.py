@@ -9,10 +9,11 @@ import tensorflow as tf
 from support import lively, random_batch, seed, small
 
 import zoo
-from zoo import plots, training
+from zoo import plots
 from zoo.data import load_arrays, load_semi_supervised
 from zoo.errors import InvalidInput
 from zoo.models.m2 import top_values
+from zoo.training import train
 
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)
 SEMI = ["m1", "m2", "m1_m2"]
@@ -407,11 +408,8 @@ def test_labels_of_an_m1_do_not_steer():
 def test_a_trained_m2_has_pictures_of_styles_and_analogies(tmp_path):
     data = {"name": "digits", "split": "train", "limit": 64}
     config = {"data_shape": [8, 8, 1], "latent_dim": 2, "hidden_units": 8}
-    training.train(
-        tmp_path / "run",
-        {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 1, "batch_size": 32}},
-        verbose=0,
-    )
+    preset = {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    train(tmp_path / "run", preset, verbose=0)
     for kind in ("styles", "analogies"):
         plots.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
         assert (tmp_path / f"{kind}.png").stat().st_size > 1000
