@@ -212,14 +212,15 @@ def model_table():
     for name in pretrained.list_pretrained():
         card = pretrained.read_card(name)
         metrics = card.get("metrics", {})
-        nll, elbo, active = (metrics.get(key) for key in ("nll", "elbo", "active_units"))
+        nll, elbo = metrics.get("nll"), metrics.get("elbo")
+        active = [entry for key, entry in metrics.items() if key.startswith("active_units")]
         shown = (
             f"{nll['value']:.2f} ± {nll['standard_error']:.2f} (S={nll['num_samples']}, {nll['num_examples']})"
             if nll
             else ""
         )
         bound = f"{elbo['value']:.2f}" if elbo else ""
-        units = f"{active['value']} of {active['of']}" if active else ""
+        units = " of ".join("+".join(str(level[key]) for level in active) for key in ("value", "of")) if active else ""
         size = f"{card['weights']['bytes'] / 1e6:.1f} MB"
         link = f"[{name}](saved_models/{name}/README.md)"
         lines.append(f"| {link} | {card['model']} | {card['data']['name']} | {shown} | {bound} | {units} | {size} |")
