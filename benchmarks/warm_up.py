@@ -3,8 +3,8 @@
     python benchmarks/warm_up.py RUNS      train what is missing in the folder RUNS, measure, write table and picture
 
 Five levels of 64-32-16-8-4 units on dynamic MNIST, the four rows of Sonderby et al. 2016 (arXiv:1602.02282), 100 epochs
-each; the same networks, updates and seed. The gradient's norm is held below 100: otherwise the second row begins with a
-KL of 10,000 nats, from which 100 epochs do not recover. A run that was interrupted is resumed; a row is measured once,
+each; the same networks, updates and seed. The gradient's norm is held below 100: otherwise the second row begins with
+so large a KL that 100 epochs do not recover from it. A run that was interrupted is resumed; a row is measured once,
 when its run is complete, and written into benchmarks/results/warm_up.json, from which warm_up.md and warm_up.png are
 made.
 """
@@ -96,7 +96,7 @@ def table(results):
             continue
         metrics = results["rows"][row]
         nll = f"{metrics['nll']['value']:.2f} ± {metrics['nll']['standard_error']:.2f}"
-        kl = [f"{metrics[f'kl_{level}']['value']:.2f}" for level in levels]
+        kl = [f"{metrics[f'kl_{level}']['value']:z.2f}" for level in levels]
         used = [f"{used_units(metrics, level)} of {size}" for level, size in zip(levels, LATENTS, strict=True)]
         lines.append("| " + " | ".join([row, nll, f"{metrics['elbo']['value']:.2f}", *kl, *used]) + " |")
     return "\n".join([*lines, "", results["protocol"] + "; nats; a unit is used where its KL is above 0.01.", ""])
