@@ -44,7 +44,7 @@ setup(
     extras_require={
         "test": TESTS,
         "serving": ["tensorflow-serving-api>=2.19"],
-        "benchmark": ["torch", "pythae"],
+        "benchmark": ["torch", "pythae", "normflows"],
     },
     entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
     classifiers=[

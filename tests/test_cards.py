@@ -1,10 +1,12 @@
 """Cards: what is written in Markdown is what was measured."""
 
+import json
 import pathlib
 
 import pytest
 
 from zoo import cards, pretrained
+from zoo.files import write_json
 from zoo.presets import list_presets, read_preset
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -55,3 +57,17 @@ def test_a_missed_target_is_called_missed():
     assert "missed (85.01)" in cards.target_lines(card)[0]
     card["metrics"]["nll"]["value"] = 85.0
     assert "met (85.00)" in cards.target_lines(card)[0]
+
+
+def test_means_over_runs_stand_beside_an_evaluation(tmp_path, monkeypatch):
+    card = {**pretrained.read_card("vae_mnist"), "name": "a_copy"}
+    monkeypatch.setattr(pretrained, "folder", lambda: tmp_path)
+    write_json(tmp_path / "a_copy" / "card.json", card)
+    mean = {"value": 85.5, "standard_error": 0.1, "num_examples": 10_000, "num_samples": 50, "num_runs": 3}
+    for value in (85.5, 85.4):
+        cards.record("a_copy", {"nll_3_runs": {**mean, "value": value}}, None, "a command", "test, of 3 seeds")
+    now = json.loads((tmp_path / "a_copy" / "card.json").read_text())
+    assert now["metrics"].pop("nll_3_runs")["value"] == 85.4 and now["metrics"] == card["metrics"]
+    assert now["probe"] == card["probe"] and now["evaluation"].pop("runs")["command"] == "a command"
+    assert now["evaluation"] == card["evaluation"]
+    assert "| nll_3_runs | 85.400 | 0.100 | 10000 | 3 runs, 50 |" in (tmp_path / "a_copy" / "README.md").read_text()

@@ -32,15 +32,15 @@ SECTION = (
 def record(name, metrics, probe, command, split):
     """Write measured metrics and a probe into a model's card, and its README anew.
 
-    The parts of an evaluation, of annealed chains and of comparisons stand beside each other; each replaces its own
-    earlier numbers.
+    The parts of an evaluation, of annealed chains, of comparisons and of means over several runs stand beside each
+    other; each replaces its own earlier numbers. A `probe` that is None leaves the card's.
     """
     home = pretrained.locate(name)
     card = pretrained.read_card(name)
     kinds = {kind_of(entry) for entry in metrics.values()}
     kept = {key: entry for key, entry in card.get("metrics", {}).items() if kind_of(entry) not in kinds}
     card["metrics"] = dict(sorted({**metrics, **kept}.items(), key=lambda item: kind_of(item[1])))
-    card["probe"] = probe
+    card["probe"] = probe or card.get("probe")
     entry = {"command": command, "split": split, "versions": pretrained.versions()}
     for kind in kinds:
         old = card.get("evaluation", {})
@@ -49,10 +49,10 @@ def record(name, metrics, probe, command, split):
 
 
 def kind_of(metric):
-    """Which part of an evaluation a metric belongs to: "" for the usual one, "annealed", or "versus NAME"."""
+    """Which part of an evaluation a metric belongs to: "" for the usual one, "annealed", "runs", or "versus NAME"."""
     if "versus" in metric:
         return f"versus {metric['versus']}"
-    return "annealed" if "num_chains" in metric else ""
+    return "annealed" if "num_chains" in metric else "runs" if "num_runs" in metric else ""
 
 
 def publish(run, name):
@@ -157,6 +157,8 @@ def metric_table(card):
         error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
         images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
         draws = str(metric.get("num_samples", ""))
+        if "num_runs" in metric:
+            draws = ", ".join([f"{metric['num_runs']} runs", *filter(None, [draws])])
         if "num_chains" in metric:
             draws = ", ".join(
                 [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
