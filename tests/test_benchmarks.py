@@ -1,0 +1,60 @@
+"""Benchmarks: what they write follows from what they measured. The scripts themselves run for hours."""
+
+import importlib.util
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+import zoo.data
+
+FOLDER = pathlib.Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A function that imports a benchmark by name."""
+    monkeypatch.syspath_prepend(FOLDER)
+
+    def load(name):
+        spec = importlib.util.spec_from_file_location(name, FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def test_a_division_of_frey_faces_holds_every_frame_once(script, tmp_path, monkeypatch):
+    frames = np.arange(30, dtype="uint8").reshape(30, 1, 1, 1) * np.ones((1, 28, 20, 1), "uint8")
+    parts = {"train": frames[:20], "validation": frames[20:25], "test": frames[25:]}
+    real = zoo.data.load_arrays
+    monkeypatch.setattr(
+        zoo.data, "load_arrays", lambda source, part, **_: {"x": parts[part]} if source == "frey_faces" else None
+    )
+    benchmark = script("frey_faces")
+    assert benchmark.division(0, tmp_path) == "frey_faces"
+    home = benchmark.division(1, tmp_path)
+    found = {part: real(home, part)["x"][:, 0, 0, 0] for part in parts}
+    assert {part: len(x) for part, x in found.items()} == {"train": 20, "validation": 5, "test": 5}
+    assert sorted(np.concatenate(list(found.values()))) == list(range(30))
+    assert sorted(found["test"]) != list(range(25, 30))
+
+
+def test_the_table_of_labels_has_the_mean_over_the_subsets(script):
+    benchmark = script("semi_supervised")
+    rows = [{"method": "m2", "labels": 100, "error_percent": e} for e in (7.0, 8.0, 9.0)]
+    line = next(line for line in benchmark.markdown(rows).splitlines() if line.startswith("| m2"))
+    assert line.split(" | ")[1] == "8.00 ± 0.58 (3)"
+
+
+def test_flows_are_judged_by_their_time_over_the_diagonal(script):
+    benchmark = script("flow_speed")
+    cells = [("ours", "planar", 0, 2.0, 5), ("ours", "planar", 10, 3.2, 9)]
+    names = ("side", "kind", "layers", "ms", "build")
+    entries = [{**dict(zip(names, cell, strict=True)), "amortized": True} for cell in cells]
+    assert benchmark.verdicts(entries) == {
+        "amortised planar, 10 layers over diagonal": {"value": pytest.approx(1.6), "aim": 1.5, "met": False}
+    }
