@@ -23,7 +23,8 @@ import zoo
 from zoo import evaluation
 from zoo.checkpoint import FILE as CHECKPOINT
 from zoo.files import atomic, read_json, write_json
-from zoo.training import RUN, Recipe, data_arguments, train
+from zoo.recipe import Recipe
+from zoo.training import RUN, data_arguments, train
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "flow_posteriors"
 

@@ -17,7 +17,8 @@ import zoo
 from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage
 from zoo.checkpoint import FILE, Checkpoint
 from zoo.errors import InvalidInput, OutputExists
-from zoo.training import Recipe, train
+from zoo.recipe import Recipe
+from zoo.training import train
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import functools
-import itertools
 import pathlib
 import sys
 
@@ -11,7 +10,7 @@ import keras
 import tensorflow as tf
 
 from zoo import pretrained
-from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
+from zoo.callbacks import KLPerUnitLogger
 from zoo.checkpoint import FILE as CHECKPOINT
 from zoo.checkpoint import Checkpoint
 from zoo.data import (
@@ -22,131 +21,12 @@ from zoo.data import (
     load_dataset,
     load_semi_supervised,
 )
-from zoo.errors import InvalidInput, check_positive, choose
+from zoo.errors import InvalidInput
 from zoo.files import output_folder, read_json, write_json
-from zoo.registry import check_arguments, create, model_class
+from zoo.recipe import Recipe
+from zoo.registry import create, model_class
 
 RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How a model is trained.
-
-    Attributes:
-        epochs: passes over the training data.
-        batch_size: examples per update; a last, smaller batch of a pass is left out.
-        learning_rate: of Adam, at the start.
-        schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
-        restarts: None, or the epochs at which the schedule of the rate begins anew, each part ending as the whole
-            would (Loshchilov & Hutter 2017, arXiv:1608.03983).
-        warmup_steps: updates over which the rate rises linearly from 0.
-        kl: None, or a KL schedule: {"name": "linear" | "sigmoid" | "cyclical", "steps": updates, ...}.
-        ema: decay of the average of the weights, None for none.
-        clipnorm: None, or the largest norm of the whole gradient.
-        patience: None, or after how many epochs without a better validation loss training stops.
-        jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
-        steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
-        seed: of weights, data order and draws.
-        deterministic: bit-for-bit reproducible operators.
-    """
-
-    epochs: int = 50
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    schedule: str = "constant"
-    restarts: list | None = None
-    warmup_steps: int = 0
-    kl: dict | None = None
-    ema: float | None = 0.999
-    clipnorm: float | None = None
-    patience: int | None = None
-    jit_compile: bool = False
-    steps_per_execution: int = 1
-    seed: int = 0
-    deterministic: bool = False
-
-    def __post_init__(self):
-        for field in dataclasses.fields(self):
-            check_type(field.name, getattr(self, field.name), field.type)
-        check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
-        if not self.learning_rate > 0:
-            raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
-        if self.clipnorm is not None and not self.clipnorm > 0:
-            raise InvalidInput(f"clipnorm must be positive, got {self.clipnorm!r}")
-        choose("schedule", self.schedule, {"constant": 0, "cosine": 0})
-        starts = [0, *(self.restarts or []), self.epochs]
-        if not all(isinstance(epoch, int) for epoch in starts) or sorted(set(starts)) != starts:
-            raise InvalidInput(f"restarts are rising epochs between 0 and {self.epochs}, got {self.restarts!r}")
-        self.kl_callbacks(), self.stateful_callbacks()  # they check their own settings
-
-    @classmethod
-    def of(cls, settings):
-        """A recipe from a dict, unknown settings refused with the nearest names."""
-        check_arguments("a recipe", settings, [field.name for field in dataclasses.fields(cls)])
-        return cls(**settings)
-
-    def optimizer(self, steps_per_epoch):
-        rate = self.learning_rate
-        if self.schedule == "cosine" or self.warmup_steps:
-            starts = [epoch * steps_per_epoch for epoch in (0, *(self.restarts or []), self.epochs)]
-            parts = [self.part(stop - start) for start, stop in itertools.pairwise(starts)]
-            rate = parts[0] if len(parts) == 1 else Restarts(parts, starts[:-1])
-        return keras.optimizers.Adam(rate, global_clipnorm=self.clipnorm)
-
-    def part(self, steps):
-        """The rate over one part of the training, as a function of the updates since its start."""
-        return keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=0.0 if self.warmup_steps else self.learning_rate,
-            decay_steps=max(1, steps - self.warmup_steps),
-            alpha=0.01 if self.schedule == "cosine" else 1.0,
-            warmup_target=self.learning_rate if self.warmup_steps else None,
-            warmup_steps=self.warmup_steps,
-        )
-
-    def kl_callbacks(self):
-        if self.kl is None:
-            return []
-        return [KL_SCHEDULES.create(self.kl)]
-
-    def stateful_callbacks(self):
-        """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""
-        callbacks = {}
-        if self.ema is not None:
-            callbacks["ema"] = ExponentialMovingAverage(self.ema)
-        if self.patience is not None:
-            callbacks["early_stopping"] = EarlyStopping(self.patience)
-        return callbacks
-
-
-@keras.saving.register_keras_serializable("zoo")
-class Restarts(keras.optimizers.schedules.LearningRateSchedule):
-    """The first of `schedules` from update 0 on, each further one from its update in `starts` on."""
-
-    def __init__(self, schedules, starts):
-        self.schedules, self.starts = schedules, starts
-
-    def __call__(self, step):
-        step = tf.cast(step, tf.float32)
-        rate = self.schedules[0](step)
-        for schedule, start in zip(self.schedules[1:], self.starts[1:], strict=True):
-            rate = tf.where(step >= start, schedule(step - start), rate)
-        return rate
-
-    def get_config(self):
-        return {"schedules": [keras.saving.serialize_keras_object(s) for s in self.schedules], "starts": self.starts}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls([keras.saving.deserialize_keras_object(s) for s in config["schedules"]], config["starts"])
-
-
-def check_type(name, value, kind):
-    """Raise `InvalidInput` unless a recipe's value is of its kind; whole numbers serve as floats, booleans do not."""
-    accepted = kind | int if isinstance(1.0, kind) else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-        expected = getattr(kind, "__name__", str(kind))
-        raise InvalidInput(f"{name} of a recipe is {expected}, got {value!r}")
 
 
 def train(directory, preset=None, *, start=None, resume=False, overwrite=False, tensorboard=False, verbose="auto"):
