@@ -97,7 +97,7 @@ def card(options):
         mean = report["mean"][kind]
         entry = {**mean, "num_examples": 200, "num_samples": report["num_samples"], "num_runs": mean["num_examples"]}
         command = "python benchmarks/frey_faces.py run"
-        record(name, {"bits_per_dim_3_runs": entry}, None, command, "test, of 3 divisions")
+        record(name, {"bits_per_dim_3_runs": entry}, None, command, "test")
 
 
 def main():
