@@ -229,6 +229,19 @@ def model_table():
     return lines
 
 
+def gain_table():
+    """The paired differences between pretrained models, as Markdown lines."""
+    lines = ["| model | beside | difference in NLL (nats) | images | samples |", "|---|---|---|---|---|"]
+    for name in pretrained.list_pretrained():
+        for metric in pretrained.read_card(name).get("metrics", {}).values():
+            if "versus" in metric:
+                shown = f"{metric['value']:.2f} ± {metric['standard_error']:.2f}"
+                lines.append(
+                    f"| {name} | {metric['versus']} | {shown} | {metric['num_examples']} | {metric['num_samples']} |"
+                )
+    return lines
+
+
 def refresh(path):
     """Write every card and its README anew, and the tables between the markers of the README at `path`."""
     for name in pretrained.list_pretrained():
@@ -242,9 +255,9 @@ def with_tables(path):
     """The text of the README at `path`, the table of models and the benchmarks' results between their markers."""
 
     def section(match):
-        name = match["name"]
+        name, tables = match["name"], {"models": model_table, "gains": gain_table}
         results = path.parent / "benchmarks" / "results" / f"{name}.md"
-        lines = model_table() if name == "models" else results.read_text().splitlines()
+        lines = tables[name]() if name in tables else results.read_text().splitlines()
         return "\n".join([match["start"], "", *lines, "", match["end"]])
 
     return re.sub(SECTION, section, path.read_text(), flags=re.DOTALL)
