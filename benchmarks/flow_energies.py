@@ -37,9 +37,9 @@ def densities(options):
     figure, axes = new_figure(2.2 * len(columns), 2.3 * len(rows), rows=len(rows), columns=len(columns))
     points = plane(options.points)
     for (name, kind), line in zip(rows, axes, strict=True):
-        layers = random_layers(kind, max(columns), options.seed)
         for count, axis in zip(columns, line, strict=True):
-            density = np.exp(FlowDistribution(base(name), layers[:count]).log_prob(points))
+            flow = FlowDistribution(base(name), random_layers(kind, count, options.seed))
+            density = np.exp(flow.log_prob(points))
             show(axis, density, f"{count} {kind} layer{'s' * (count > 1)}" if count else name)
     save_figure(figure, options.results / "flow_densities.png")
     print(f"wrote {options.results / 'flow_densities.png'}")

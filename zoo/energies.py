@@ -162,12 +162,15 @@ def true_density(name, count=200):
 
 
 def random_layers(kind, count, seed=0):
-    """`count` planar or radial layers in the plane with drawn parameters that show what such layers do."""
+    """`count` planar or radial layers in the plane with drawn parameters that show what such layers do.
+
+    The more planar layers, the less each of them moves, so that the density stays in sight.
+    """
     draws = np.random.RandomState(seed)
 
     def planar():
         u, w = draws.normal(size=(2, 2))
-        return Planar(*map(double, (3 * u, 1.5 * w, draws.normal())))
+        return Planar(*map(double, (2 * u / count**0.5, w, draws.normal())))
 
     def radial():
         center, alpha = draws.normal(size=2), 0.3 + abs(draws.normal())
