@@ -7,11 +7,15 @@ import tensorflow as tf
 def example_inputs(model, names, count, seed=0):
     """{name: array [count, ...]} of the named fields, the same for the same seed.
 
-    Data are uniform in their range (normal where unbounded). Of the latents every second row is what the model's
-    `encode` says of such data, and the others are standard normal; whole-number latents are all encoded.
+    Images are what the model itself samples, for far from its data even rounding grows large in it; other data are
+    uniform in their range (normal where unbounded). Of the latents every second row is what the model's `encode` says
+    of such data, and the others are standard normal; whole-number latents are all encoded.
     """
     rng = np.random.default_rng(seed)
     data = {name: draw(spec, count, rng) for name, spec in model.field_specs.items() if name not in model.latent_spec}
+    if "x" in data and "sample" in model.endpoints:
+        condition = {name: data[name] for name in model.endpoints["sample"][1] if name != "seed"}
+        data["x"] = model.sample(count, seed=seed, mean=True, **condition).numpy()
     if set(names) & set(model.latent_spec):
         data.update(encoded(model, data, count, rng))
     return {name: data[name] for name in names}
