@@ -5,8 +5,8 @@
 A 784-200-200-50 VAE with ReLU and a Bernoulli likelihood, Adam 1e-3, single precision, batches of 100. Ours is measured
 with free parameters, as the planar and radial flows of the others have, and with amortised ones, which they lack; the
 autoregressive networks of ours and pythae's have one hidden layer of 128 units. Each side lives in a process of its
-own. For each kind and number of layers all build their model, then take `--steps` steps at a time in turn. 0 layers is
-the diagonal posterior. What is not installed is left out (`pip install vae-zoo[benchmark]`).
+own. For each kind and number of layers all build their model, then take `--steps` steps at a time in turn, with our
+diagonal posterior (0 layers) among them. What is not installed is left out (`pip install vae-zoo[benchmark]`).
 """
 
 import argparse
@@ -113,20 +113,18 @@ NOT_OF = {"normflows": ("iaf",)}  # its MADE has no network of one hidden layer
 
 
 def worker(name, connection, cores):
-    """A side's process: "make" and a model's arguments builds one and takes the first steps, "run" times more."""
+    """A side's process: it is sent a model's arguments; the first time it builds that model, then it takes steps."""
     if hasattr(os, "sched_setaffinity"):  # Linux
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     os.dup2(1, 2)
-    run = None
+    models = {}
     while (order := connection.recv()) is not None:
         start, cpu = time.perf_counter(), time.process_time()
         try:
-            if order == "run":
-                run()
-            else:
-                run = SIDES[name](*order)
-                run()
+            if order not in models:
+                models[order] = SIDES[name](*order)
+            models[order]()
             connection.send((time.perf_counter() - start, time.process_time() - cpu))
         except Exception as error:
             connection.send(f"{type(error).__name__}: {error}")
@@ -140,25 +138,25 @@ def ask(connection, order):
     return answer
 
 
-def cells(options):
-    """(side, kind, layers, amortised) of one row: what is measured in turn."""
+def rows(options):
+    """The cells (side, kind, layers, amortised) that are measured in turn: a number of layers, and the diagonal."""
     for kind in options.kinds:
+        sides = [side for side in options.sides if kind not in NOT_OF.get(side, ())]
         for layers in options.layers:
-            sides = [side for side in options.sides if kind not in NOT_OF.get(side, ())]
             free = [(side, kind, layers, False) for side in sides if layers or side != "ours"]
-            yield kind, layers, [("ours", kind, layers, True), *free]
+            yield list(dict.fromkeys([("ours", kind, 0, True), ("ours", kind, layers, True), *free]))
 
 
 def measure(row, connections, options):
     """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}."""
     found = {}
-    for repeat in range(options.repeats):
+    for repeat in range(options.repeats + 1):
         for cell in row:
             side, *arguments = cell
-            if repeat == 0 or len([c for c in row if c[0] == side]) > 1:  # a process holds one model at a time
-                build, _ = ask(connections[side], (*arguments, options.steps, options.batch_size))
-                found.setdefault(cell, {"build": build, "times": [], "cpu": []})
-            seconds, cpu = ask(connections[side], "run")
+            seconds, cpu = ask(connections[side], (*arguments, options.steps, options.batch_size))
+            if repeat == 0:
+                found[cell] = {"build": seconds, "times": [], "cpu": []}
+                continue
             found[cell]["times"].append(1e3 * seconds / options.steps)
             found[cell]["cpu"].append(1e3 * cpu / options.steps)
     return {
@@ -170,13 +168,13 @@ def measure(row, connections, options):
 def verdicts(entries):
     """What the aims say of the measured cells."""
     times = {(e["side"], e["kind"], e["layers"], e["amortized"]): e for e in entries}
-    planar = {n: times["ours", "planar", n, True] for n in (0, 10, 20, 40) if ("ours", "planar", n, True) in times}
-    values = {}
-    if {0, 10} <= planar.keys():
-        values["amortised planar, 10 layers over diagonal"] = planar[10]["ms"] / planar[0]["ms"]
-    if {0, 20, 40} <= planar.keys():
-        ratio = (planar[40]["ms"] - planar[20]["ms"]) / (planar[20]["ms"] - planar[0]["ms"])
-        values["amortised planar, a layer of the last 20 over one of the first 20"] = ratio
+    planar = {n: times["ours", "planar", n, True] for n in (10, 20, 40) if ("ours", "planar", n, True) in times}
+    values, ratio = {}, {n: entry["over_diagonal"] for n, entry in planar.items()}
+    if 10 in planar:
+        values["amortised planar, 10 layers over diagonal"] = ratio[10]
+    if {20, 40} <= planar.keys():
+        slope = (ratio[40] - ratio[20]) / (ratio[20] - 1)
+        values["amortised planar, a layer of the last 20 over one of the first 20"] = slope
     if 40 in planar:
         values["compiling 40 planar layers, s"] = planar[40]["build"]
     return {name: {"value": value, "aim": AIM[name], "met": value <= AIM[name]} for name, value in values.items()}
@@ -200,13 +198,19 @@ def main():
         processes.append(context.Process(target=worker, args=(side, there, options.cores), daemon=True))
         processes[-1].start()
     entries = []
-    print(f"{'kind':7} {'layers':>6} {'side':7} {'parameters':10} {'ms a step':>9} {'CPU ms':>7} {'build s':>8}")
-    for kind, layers, row in cells(options):
-        for (side, _, _, amortized), found in measure(row, connections, options).items():
+    times = f"{'ms a step':>9} {'CPU ms':>7} {'x diagonal':>10} {'build s':>8}"
+    print(f"{'kind':7} {'layers':>6} {'side':9} {'parameters':10} {times}")
+    for row in rows(options):
+        measured = measure(row, connections, options)
+        diagonal = measured[row[0]]["ms"]
+        for (side, kind, layers, amortized), found in measured.items():
+            found["over_diagonal"] = found["ms"] / diagonal
+            if layers != row[-1][2]:
+                continue  # the diagonal, beside other layers
             entries.append({"side": side, "kind": kind, "layers": layers, "amortized": amortized, **found})
             how = "amortised" if amortized else "free"
-            numbers = f"{found['ms']:9.2f} {found['cpu_ms']:7.2f} {found['build']:8.1f}"
-            print(f"{kind:7} {layers:6} {side:7} {how:10} {numbers}", flush=True)
+            numbers = f"{found['ms']:9.2f} {found['cpu_ms']:7.2f} {found['over_diagonal']:10.2f} {found['build']:8.1f}"
+            print(f"{kind:7} {layers:6} {side:9} {how:10} {numbers}", flush=True)
     for connection, process in zip(connections.values(), processes, strict=True):
         connection.send(None)
         process.join()
