@@ -123,6 +123,7 @@ def measure(row, reference, options):
         entry["metrics"]["nll_difference"] = difference
     entry["parameters"] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     entry["seconds_per_epoch"] = epoch_seconds(row, options)
+    entry["cores"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return entry, scores
 
 
@@ -139,8 +140,10 @@ def table(rows, protocol):
     note = (
         "Nats per image, ± standard errors, on the first {limit} test images of binarized_mnist; NLL with {num_samples}"
         " samples; {epochs} epochs, seed {seed}. Differences are paired by image: negative is better than diagonal."
+        " Seconds are of training on {cores} cores."
     )
-    return [*lines, "", note.format(**protocol)]
+    cores = "/".join(sorted({str(row["cores"]) for row in rows.values()}))
+    return [*lines, "", note.format(**protocol, cores=cores)]
 
 
 def shown(metric):

@@ -132,10 +132,7 @@ def worker(name, connection, cores):
 
 def ask(connection, order):
     connection.send(order)
-    answer = connection.recv()
-    if isinstance(answer, str):
-        raise SystemExit(answer)
-    return answer
+    return connection.recv()
 
 
 def rows(options):
@@ -148,21 +145,31 @@ def rows(options):
 
 
 def measure(row, connections, options):
-    """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}."""
-    found = {}
+    """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}; {"error"} where another side failed."""
+    found, failed = {}, {}
     for repeat in range(options.repeats + 1):
         for cell in row:
             side, *arguments = cell
-            seconds, cpu = ask(connections[side], (*arguments, options.steps, options.batch_size))
+            if cell in failed:
+                continue
+            answer = ask(connections[side], (*arguments, options.steps, options.batch_size))
+            if isinstance(answer, str):
+                if side == "ours":
+                    raise SystemExit(answer)
+                failed[cell] = {"error": answer.strip().splitlines()[-1]}
+                continue
+            seconds, cpu = answer
             if repeat == 0:
                 found[cell] = {"build": seconds, "times": [], "cpu": []}
                 continue
             found[cell]["times"].append(1e3 * seconds / options.steps)
             found[cell]["cpu"].append(1e3 * cpu / options.steps)
-    return {
+    medians = {
         cell: {"ms": statistics.median(f["times"]), "cpu_ms": statistics.median(f["cpu"]), "build": f["build"]}
         for cell, f in found.items()
+        if cell not in failed
     }
+    return medians | failed
 
 
 def verdicts(entries):
@@ -204,11 +211,15 @@ def main():
         measured = measure(row, connections, options)
         diagonal = measured[row[0]]["ms"]
         for (side, kind, layers, amortized), found in measured.items():
-            found["over_diagonal"] = found["ms"] / diagonal
             if layers != row[-1][2]:
                 continue  # the diagonal, beside other layers
+            if "ms" in found:
+                found["over_diagonal"] = found["ms"] / diagonal
             entries.append({"side": side, "kind": kind, "layers": layers, "amortized": amortized, **found})
             how = "amortised" if amortized else "free"
+            if "error" in found:
+                print(f"{kind:7} {layers:6} {side:9} {how:10} {found['error']}", flush=True)
+                continue
             numbers = f"{found['ms']:9.2f} {found['cpu_ms']:7.2f} {found['over_diagonal']:10.2f} {found['build']:8.1f}"
             print(f"{kind:7} {layers:6} {side:9} {how:10} {numbers}", flush=True)
     for connection, process in zip(connections.values(), processes, strict=True):
