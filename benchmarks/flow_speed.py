@@ -145,7 +145,7 @@ def rows(options):
 
 
 def measure(row, connections, options):
-    """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}; {"error"} where another side failed."""
+    """Cell -> {"ms", "cpu_ms", "build": seconds until the first steps are done}, or {"error"} of a side that failed."""
     found, failed = {}, {}
     for repeat in range(options.repeats + 1):
         for cell in row:
