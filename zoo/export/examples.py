@@ -15,7 +15,8 @@ def example_inputs(model, names, count, seed=0):
     data = {name: draw(spec, count, rng) for name, spec in model.field_specs.items() if name not in model.latent_spec}
     if "x" in data and "sample" in model.endpoints:
         condition = {name: data[name] for name in model.endpoints["sample"][1] if name != "seed"}
-        data["x"] = model.sample(count, seed=seed, mean=True, **condition).numpy()
+        x, spec = model.sample(count, seed=seed, mean=True, **condition).numpy(), model.field_specs["x"]
+        data["x"] = x if spec.minimum is None else np.clip(x, spec.minimum, spec.maximum)
     if set(names) & set(model.latent_spec):
         data.update(encoded(model, data, count, rng))
     return {name: data[name] for name in names}
