@@ -129,19 +129,21 @@ def measure(row, reference, options):
 
 def table(rows, protocol):
     """Markdown lines."""
-    lines = ["| row | NLL | difference to diagonal | ELBO | KL | active units | parameters |"]
-    lines.append("|---" * 7 + "|")
+    lines = ["| row | NLL | difference to diagonal | ELBO | KL | active units | parameters | s per epoch |"]
+    lines.append("|---" * 8 + "|")
     for row in rows.values():
         metrics = row["metrics"]
         cells = [shown(metrics[m]) if m in metrics else "" for m in ("nll", "nll_difference", "elbo", "kl")]
         units = f"{metrics['active_units']['value']} of {metrics['active_units']['of']}"
-        sizes = f"{row['parameters'] / 1e6:.2f} M"
+        sizes = f"{row['parameters'] / 1e6:.2f} M | {row['seconds_per_epoch']:.1f}"
         lines.append(f"| {row['row']} | " + " | ".join(cells) + f" | {units} | {sizes} |")
     note = (
         "Nats per image, ± standard errors, on the first {limit} test images of binarized_mnist; NLL with {num_samples}"
         " samples; {epochs} epochs, seed {seed}. Differences are paired by image: negative is better than diagonal."
+        " Seconds are of training on {cores} cores."
     )
-    return [*lines, "", note.format(**protocol)]
+    cores = "/".join(sorted({str(row["cores"]) for row in rows.values()}))
+    return [*lines, "", note.format(**protocol, cores=cores)]
 
 
 def shown(metric):

@@ -18,6 +18,7 @@ from zoo.data import (
     list_datasets,
     load_arrays,
     load_dataset,
+    load_semi_supervised,
 )
 from zoo.errors import InvalidInput
 
@@ -243,3 +244,10 @@ def test_data_sets_are_checked_by_their_first_batches():
     check_dataset([good, good, bad], SPEC, batches=2)
     with pytest.raises(InvalidInput, match="up to 1.5"):
         check_dataset([good, good, bad], SPEC, batches=None)
+
+
+def test_the_end_of_a_fit_waits_for_no_tuner():
+    """An iterator's end can wait for tf.data's tuner as long again as the training took; ours have none."""
+    for dataset in (load_dataset("digits"), load_semi_supervised("digits", 50)):
+        assert dataset.options().autotune.enabled is False
+        assert dataset.take(2).options().autotune.enabled is False

@@ -103,7 +103,10 @@ def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remai
         draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
         dataset = draws.flat_map(lambda draw: one_pass(tf.stack([tf.constant(seed, tf.int64), draw])))
         length = steps
-    return dataset.apply(tf.data.experimental.assert_cardinality(length)).prefetch(tf.data.AUTOTUNE)
+    # There is nothing to tune, and the end of an iterator under `fit` would wait for the tuner, whose sleep doubles.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.apply(tf.data.experimental.assert_cardinality(length)).prefetch(2).with_options(options)
 
 
 def _as_batches(dataset, batch_size, labels, drop_remainder):
