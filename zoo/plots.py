@@ -10,6 +10,7 @@ from zoo import pretrained
 from zoo.data import load_arrays
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.files import atomic
+from zoo.models.hierarchical_vae import HierarchicalVAE
 
 GAP = 2
 
@@ -204,7 +205,7 @@ def levels(subject, count=12, seed=0):
     """
     check_positive(count=count)
     model = subject.model
-    if len(model.latent_names) < 2:
+    if not isinstance(model, HierarchicalVAE):
         raise InvalidInput("only a hierarchy has levels, such as lvae_mnist")
     x = subject.test(count)["x"]
     rows = [model.reconstruct(x, levels=kept, seed=seed) for kept in reversed(range(len(model.latent_names) + 1))]
