@@ -3,6 +3,7 @@
     python benchmarks/semi_supervised.py run                      # every row that is missing, one after the other
     python benchmarks/semi_supervised.py run --methods m2 --labels 100 --seeds 0
     python benchmarks/semi_supervised.py table                    # benchmarks/results/semi_supervised.md
+    python benchmarks/semi_supervised.py card                     # the errors with 100 labels into the models' cards
     python benchmarks/semi_supervised.py analogies m2_mnist_100   # how many cells another network reads as their digit
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298, table 1. Training images are all 60,000; `seed` decides which
@@ -39,6 +40,8 @@ METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLAS
 
 UPDATES = 3000  # of the supervised network
 DEEP = {"m2": "m2_mnist_100", "m1_m2": "m1_m2_mnist_100"}  # the presets; a row has its own number and choice of labels
+
+CARDS = {**DEEP, "m1_label_spreading": "m1_mnist"}
 
 
 class Table:
@@ -200,6 +203,32 @@ def run(options):
                 print(f"{method:22} {labels:5} labels, seed {seed}: {error['error_percent']:.2f} %", flush=True)
 
 
+def card():
+    """Write the errors with 100 labels, of each label subset and their mean, into the pretrained models' cards."""
+    from zoo.cards import record
+
+    rows = json.loads(RESULTS.read_text())
+    for method, name in CARDS.items():
+        found = {row["seed"]: row for row in rows if row["method"] == method and row["labels"] == 100}
+        metrics = {f"error_percent_subset_{seed}": of_runs([row]) for seed, row in sorted(found.items())}
+        if len(found) > 1:
+            metrics[f"error_percent_{len(found)}_runs"] = of_runs(list(found.values()))
+        if found:
+            record(name, metrics, None, f"python benchmarks/semi_supervised.py run --methods {method}", "test")
+
+
+def of_runs(rows):
+    """The mean error of some rows as a card's metric; the standard error is over the label subsets."""
+    errors = [row["error_percent"] for row in rows]
+    spread = standard_error(errors) if len(errors) > 1 else None
+    sizes = {"num_examples": rows[0]["num_examples"], "num_runs": len(rows)}
+    return {"value": float(np.mean(errors)), "standard_error": spread, **sizes}
+
+
+def standard_error(values):
+    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
 def markdown(rows):
     """The table: a row a method, for each number of labels our mean over the seeds and the paper's number."""
     found = collections.defaultdict(list)
@@ -219,7 +248,7 @@ def shown(errors):
     """The mean of some errors, ± its standard error."""
     if not errors:
         return ""
-    spread = f" ± {np.std(errors, ddof=1) / math.sqrt(len(errors)):.2f} ({len(errors)})" if len(errors) > 1 else ""
+    spread = f" ± {standard_error(errors):.2f} ({len(errors)})" if len(errors) > 1 else ""
     return f"{np.mean(errors):.2f}{spread}"
 
 
@@ -260,6 +289,7 @@ def main(arguments=None):
     training.add_argument("--seeds", type=int, nargs="+", help="0 1 2 for 100 labels and 0 for more, if not said")
     training.add_argument("--folder", default="runs/semi_supervised", help="where the runs are")
     commands.add_parser("table", help="write the table")
+    commands.add_parser("card", help="write the errors with 100 labels into the cards")
     reading = commands.add_parser("analogies", help="read a model's analogies by a network trained apart")
     reading.add_argument("name")
     options = parser.parse_args(arguments)
@@ -267,6 +297,8 @@ def main(arguments=None):
         run(options)
     elif options.command == "analogies":
         print(json.dumps(read_analogies(options.name)))
+    elif options.command == "card":
+        card()
     else:
         RESULTS.with_suffix(".md").write_text(markdown(json.loads(RESULTS.read_text())))
 
