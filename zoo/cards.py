@@ -158,7 +158,7 @@ def metric_table(card):
         images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
         draws = str(metric.get("num_samples", ""))
         if "num_runs" in metric:
-            draws = ", ".join([f"{metric['num_runs']} runs", *filter(None, [draws])])
+            draws = ", ".join([f"{metric['num_runs']} run{'s' * (metric['num_runs'] > 1)}", *filter(None, [draws])])
         if "num_chains" in metric:
             draws = ", ".join(
                 [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
