@@ -10,6 +10,7 @@ from support import lively, random_batch, seed, small
 
 import zoo
 from zoo import plots
+from zoo.callbacks import StopWhenNotFinite
 from zoo.data import load_arrays, load_semi_supervised
 from zoo.errors import InvalidInput
 from zoo.models.m2 import top_values
@@ -413,3 +414,40 @@ def test_a_trained_m2_has_pictures_of_styles_and_analogies(tmp_path):
     for kind in ("styles", "analogies"):
         plots.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
         assert (tmp_path / f"{kind}.png").stat().st_size > 1000
+
+
+POOLED = {"name": "pooled_conv", "filters": [3, 4], "hidden_units": [5], "dropout": [0.1, 0.2, 0.5]}
+
+
+def test_a_classifier_drops_values_in_training_alone():
+    model = small("m2", data_shape=(9, 7, 1), classifier=POOLED)
+    x = random_batch(model, 6)["x"]
+    features = [model.classifier(x, training=training).numpy() for training in (True, True, False, False)]
+    assert features[0].shape == (6, 5)
+    assert (features[0] != features[1]).any()
+    np.testing.assert_array_equal(features[2], features[3])
+    np.testing.assert_array_equal(model.classify(x), model.classify(x))
+
+
+@pytest.mark.parametrize("wrong", [{"dropout": [0.5]}, {"dropout": [0.1, 0.2, 1.0]}, {"filters": [4] * 6}])
+def test_shares_and_stages_that_do_not_fit_are_one_line(wrong):
+    with pytest.raises(InvalidInput, match="dropout takes 3 shares|use fewer filters"):
+        zoo.create("m2", data_shape=(8, 8, 1), classifier={**POOLED, **wrong})
+
+
+def test_a_resumed_run_drops_what_an_uninterrupted_one_drops(tmp_path):
+    config = {"data_shape": [8, 8, 1], "num_classes": 10, "latent_dim": 2, "hidden_units": 8, "classifier": POOLED}
+    data = {"name": "digits", "num_labels": 50, "labels_seed": 0}
+    preset = {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 2, "batch_size": 100}}
+    whole, _ = train(tmp_path / "whole", preset, verbose=0)
+
+    def interrupt(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StopWhenNotFinite, "on_epoch_begin", interrupt)
+        train(tmp_path / "halved", preset, verbose=0)
+    resumed, _ = train(tmp_path / "halved", resume=True, verbose=0)
+    for weight, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)

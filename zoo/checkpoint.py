@@ -14,7 +14,8 @@ FILE = "checkpoint.npz"
 class Checkpoint(keras.callbacks.Callback):
     """Writes `checkpoint.npz` into a folder at the end of each epoch: model, optimiser, and `stateful` callbacks.
 
-    Random numbers need no state of their own: they derive from the model's seed and its step counter.
+    Random numbers of models need no state of their own: they derive from the model's seed and its step counter. That of
+    dropout layers is a variable of theirs.
 
     Args:
         directory: the run's folder.
@@ -27,7 +28,9 @@ class Checkpoint(keras.callbacks.Callback):
         self.stateful = stateful
 
     def variables(self):
-        return [*self.model.weights, *self.model.optimizer.variables]
+        known = {id(variable) for variable in (*self.model.weights, *self.model.metrics_variables)}
+        states = [variable for variable in self.model.variables if id(variable) not in known]
+        return [*self.model.weights, *self.model.optimizer.variables, *states]
 
     def on_epoch_end(self, epoch, logs=None):
         arrays = {f"variable/{i}": v.numpy() for i, v in enumerate(self.variables())}
