@@ -43,7 +43,7 @@ METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLAS
 UPDATES = 3000  # of the supervised network
 DEEP = {"m2": "m2_mnist_100", "m1_m2": "m1_m2_mnist_100"}  # the presets; a row has its own number and choice of labels
 
-CARDS = {**DEEP, "m1_label_spreading": "m1_mnist"}
+CARDS = {"m1_m2": ("m1_m2_mnist_100", ""), "m1_label_spreading": ("m1_mnist", "label_spreading_")}
 
 
 class Table:
@@ -210,11 +210,11 @@ def card():
     from zoo.cards import record
 
     rows = json.loads(RESULTS.read_text())
-    for method, name in CARDS.items():
+    for method, (name, prefix) in CARDS.items():
         found = {row["seed"]: row for row in rows if row["method"] == method and row["labels"] == 100}
-        metrics = {f"error_percent_subset_{seed}": of_runs([row]) for seed, row in sorted(found.items())}
+        metrics = {f"{prefix}error_percent_subset_{seed}": of_runs([row]) for seed, row in sorted(found.items())}
         if len(found) > 1:
-            metrics[f"error_percent_{len(found)}_runs"] = of_runs(list(found.values()))
+            metrics[f"{prefix}error_percent_{len(found)}_runs"] = of_runs(list(found.values()))
         if found:
             record(name, metrics, None, f"python benchmarks/semi_supervised.py run --methods {method}", "test")
 
