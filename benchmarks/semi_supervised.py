@@ -19,7 +19,6 @@ import argparse
 import collections
 import datetime
 import json
-import math
 import pathlib
 import time
 
@@ -42,7 +41,7 @@ METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLAS
 
 UPDATES = 3000  # of the supervised network
 DEEP = {"m2": "m2_mnist_100", "m1_m2": "m1_m2_mnist_100"}  # the presets; a row has its own number and choice of labels
-
+# Whose errors with 100 labels stand in which card, under which prefix.
 CARDS = {"m1_m2": ("m1_m2_mnist_100", ""), "m1_label_spreading": ("m1_mnist", "label_spreading_")}
 
 
@@ -221,14 +220,10 @@ def card():
 
 def of_runs(rows):
     """The mean error of some rows as a card's metric; the standard error is over the label subsets."""
-    errors = [row["error_percent"] for row in rows]
-    spread = standard_error(errors) if len(errors) > 1 else None
-    sizes = {"num_examples": rows[0]["num_examples"], "num_runs": len(rows)}
-    return {"value": float(np.mean(errors)), "standard_error": spread, **sizes}
+    from zoo.evaluation import mean_and_error
 
-
-def standard_error(values):
-    return float(np.std(values, ddof=1) / math.sqrt(len(values)))
+    found = mean_and_error([row["error_percent"] for row in rows])
+    return {**found, "num_examples": rows[0]["num_examples"], "num_runs": len(rows)}
 
 
 def markdown(rows):
@@ -250,8 +245,11 @@ def shown(errors):
     """The mean of some errors, ± its standard error."""
     if not errors:
         return ""
-    spread = f" ± {standard_error(errors):.2f} ({len(errors)})" if len(errors) > 1 else ""
-    return f"{np.mean(errors):.2f}{spread}"
+    from zoo.evaluation import mean_and_error
+
+    mean = mean_and_error(errors)
+    spread = f" ± {mean['standard_error']:.2f} ({len(errors)})" if len(errors) > 1 else ""
+    return f"{mean['value']:.2f}{spread}"
 
 
 def read_analogies(name, count=100, limit=None):
@@ -299,8 +297,9 @@ def main(arguments=None):
         run(options)
     elif options.command == "analogies":
         from zoo.files import read_json, write_json
+        from zoo.pretrained import versions
 
-        found = read_analogies(options.name)
+        found = {**read_analogies(options.name), "seed": 0, "versions": versions()}
         write_json(ANALOGIES, {**(read_json(ANALOGIES) if ANALOGIES.exists() else {}), options.name: found})
         print(json.dumps(found))
     elif options.command == "card":
