@@ -29,7 +29,7 @@ from zoo.presets import read_preset
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "semi_supervised.json"
 ANALOGIES = RESULTS.with_name("analogies.json")
-SPLIT, CLASSES = "train+validation", 10
+SPLIT, SHAPE, CLASSES = "train+validation", (28, 28, 1), 10
 LABELS, SEEDS = (100, 600, 1000, 3000), {100: (0, 1, 2)}
 PAPER = {  # % errors, Kingma et al. 2014, table 1: a neural network, M1 with a transductive SVM, M2 and M1+M2
     "supervised": {100: "25.81", 600: "11.44", 1000: "10.7", 3000: "6.04"},
@@ -39,10 +39,10 @@ PAPER = {  # % errors, Kingma et al. 2014, table 1: a neural network, M1 with a 
 }
 PAPER["m1_m2"] = PAPER["m1_m2_frozen"]
 M1_CLASSIFIERS = ("nearest_neighbour", "rbf_svm", "label_spreading", "self_training")
-UPDATES = 3000  # of the supervised network
+UPDATES = 3000  # of the supervised networks
 # The presets, of which a row has its own number and choice of labels.
 DEEP = {"m2": "m2_mnist_100", "m1_m2_frozen": "m1_m2_mnist_100", "m1_m2": "m1_m2_mnist_100"}
-METHODS = ("nearest_neighbour", "supervised", *(f"m1_{name}" for name in M1_CLASSIFIERS), *DEEP)
+METHODS = ("nearest_neighbour", "supervised", "supervised_conv", *(f"m1_{name}" for name in M1_CLASSIFIERS), *DEEP)
 # Whose errors with 100 labels stand in which card, under which prefix.
 CARDS = {
     "m2": ("m2_mnist_100", ""),
@@ -121,18 +121,25 @@ def nearest_neighbour(table, labels, seed):
     return scored(KNeighborsClassifier(1), table.labelled_images(labels, seed), table.test_images())
 
 
-def supervised(table, labels, seed):
-    """A network of the size of M2's q(y | x), on the labelled images alone."""
-    import keras
+def supervised_by(classifier):
+    """A network of the kind of M2's q(y | x), on the labelled images alone."""
 
-    keras.utils.set_random_seed(seed)
-    hidden = keras.layers.Dense(500, activation="softplus")
-    model = keras.Sequential([hidden, keras.layers.Dense(CLASSES)])
-    model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    x, y = table.labelled_images(labels, seed)
-    model.fit(x, y, batch_size=100, epochs=UPDATES * 100 // labels, verbose=0)
-    x, y = table.test_images()
-    return model.predict(x, batch_size=1000, verbose=0).argmax(-1) != y, {}
+    def method(table, labels, seed):
+        import keras
+
+        import zoo.networks  # noqa: F401  (registers the encoders)
+        from zoo.registry import ENCODERS
+
+        keras.utils.set_random_seed(seed)
+        network = ENCODERS.create(classifier, data_shape=SHAPE)
+        model = keras.Sequential([keras.layers.Reshape(SHAPE), network, keras.layers.Dense(CLASSES)])
+        model.compile(keras.optimizers.Adam(1e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        x, y = table.labelled_images(labels, seed)
+        model.fit(x, y, batch_size=100, epochs=UPDATES * 100 // labels, verbose=0)
+        x, y = table.test_images()
+        return model.predict(x, batch_size=1000, verbose=0).argmax(-1) != y, {"classifier": classifier}
+
+    return method
 
 
 def scored(estimator, train, test):
@@ -189,7 +196,8 @@ def deep(name):
 
 FUNCTIONS = {
     "nearest_neighbour": nearest_neighbour,
-    "supervised": supervised,
+    "supervised": supervised_by({"name": "mlp", "hidden_units": [500], "activation": "softplus"}),
+    "supervised_conv": supervised_by(read_preset(DEEP["m2"])["config"]["classifier"]),
     **{f"m1_{name}": m1_with(name) for name in M1_CLASSIFIERS},
     **{name: deep(name) for name in DEEP},
 }
