@@ -252,6 +252,17 @@ def test_labels_steer_and_are_inferred_where_unknown(name):
     np.testing.assert_array_equal(out["label"], np.argmax(probabilities, -1))
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_the_printed_kl_of_a_label_is_that_of_its_probabilities_from_equal_ones(name):
+    model = small(name)
+    batch = {"x": random_batch(model, 6)["x"], "y": tf.constant([-1, -1, -1, 0, 1, 2])}
+    terms = model.terms(model(batch, num_samples=2, seed=seed(1)))
+    q = model.classify(batch["x"]).numpy()[:3]
+    truth = [*(math.log(3) + (q * np.log(q)).sum(-1)), *[math.log(3)] * 3]
+    np.testing.assert_allclose(terms["kl_y"], truth, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(sum(terms[f"kl_{n}"] for n in (*model.latent_names, "y")), terms["kl"], rtol=1e-4)
+
+
 @pytest.mark.parametrize("name", SEMI)
 def test_evaluation_hides_labels_and_counts_errors(name):
     model = small(name)

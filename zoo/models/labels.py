@@ -158,6 +158,10 @@ class LabelledGenerator(Labelled):
         for term in {f"kl_{name}" for name in (*self.latent_names, "y")} - self.term_metrics.keys():
             self.term_metrics[term] = keras.metrics.Mean(name=term)
 
+    def terms(self, trace):
+        terms = super().terms(trace)
+        return {**terms, "kl_y": terms["kl_y"] - trace.entropy}  # an enumerated label's log q is its mass
+
     def generate(self, z, y, noise):
         """p(x | ...) given z [n, D], y [n, C] and what lies between, drawn by noise [n, noise_units]."""
         return self.likelihood(z, y)
