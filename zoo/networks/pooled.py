@@ -22,14 +22,15 @@ def pooled_conv_encoder(data_shape, filters=(16, 32), hidden_units=(128,), activ
         InvalidInput: no image, one too small for that many stages, or shares that are not one a stage and one more.
     """
     halvings(data_shape, filters)
-    if len(dropout) != len(filters) + 1 or not all(0 <= share < 1 for share in dropout):
+    shares = dropout if isinstance(dropout, (list, tuple)) else ()
+    if len(shares) != len(filters) + 1 or not all(0 <= share < 1 for share in shares):
         raise InvalidInput(f"dropout takes {len(filters) + 1} shares in [0, 1), one a stage and one, got {dropout!r}")
     layers = []
-    for channels, share in zip(filters, dropout, strict=False):
+    for channels, share in zip(filters, shares, strict=False):
         layers += [
             keras.layers.Conv2D(channels, 3, padding="same", activation=activation),
             keras.layers.MaxPooling2D(2, padding="same"),
             keras.layers.Dropout(share),
         ]
-    layers += [keras.layers.Flatten(), *dense_layers(hidden_units, activation), keras.layers.Dropout(dropout[-1])]
+    layers += [keras.layers.Flatten(), *dense_layers(hidden_units, activation), keras.layers.Dropout(shares[-1])]
     return Chain(layers, name="encoder")
