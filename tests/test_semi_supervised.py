@@ -440,7 +440,10 @@ def test_a_classifier_drops_values_in_training_alone():
     np.testing.assert_array_equal(model.classify(x), model.classify(x))
 
 
-@pytest.mark.parametrize("wrong", [{"dropout": 0.5}, {"dropout": [0.5]}, {"dropout": [0.1, 0.2, 1.0]}, {"filters": [4] * 6}])
+DROPOUTS = [0.5, [0.5], [0.1, 0.2, 1.0]]
+
+
+@pytest.mark.parametrize("wrong", [*({"dropout": shares} for shares in DROPOUTS), {"filters": [4] * 6}])
 def test_shares_and_stages_that_do_not_fit_are_one_line(wrong):
     with pytest.raises(InvalidInput, match="dropout takes 3 shares|use fewer filters"):
         zoo.create("m2", data_shape=(8, 8, 1), classifier={**POOLED, **wrong})
