@@ -11,6 +11,7 @@ take turns, each in a process of its own, as in train_speed.py.
 """
 
 import argparse
+import functools
 import importlib.util
 import os
 import platform
@@ -32,21 +33,21 @@ def batches(images, num_classes):
     return data.cache().repeat().prefetch(2)
 
 
-def keras_side(name, **config):
+def trained_by(images, batch_size, binarize, name, config):
     """A side that trains a model of the zoo for STEPS steps."""
+    import zoo
 
-    def side(images, batch_size, binarize):
-        import zoo
+    model = zoo.create(name, latent_dim=LATENT, binarize="dynamic", **config)
+    model.compile("adam", jit_compile=True, steps_per_execution=STEPS)
+    data = batches(images, config.get("num_classes", 10))
+    if name == "conditional_vae":
+        data = data.map(lambda fields: {**fields, "y": abs(fields["y"])})
+    return lambda: model.fit(data, steps_per_epoch=STEPS, verbose=0).history["loss"][0], None
 
-        classes = config.get("num_classes", 10)
-        model = zoo.create(name, latent_dim=LATENT, binarize="dynamic", **config)
-        model.compile("adam", jit_compile=True, steps_per_execution=STEPS)
-        data = batches(images, classes)
-        if name == "conditional_vae":
-            data = data.map(lambda fields: {**fields, "y": abs(fields["y"])})
-        return lambda: model.fit(data, steps_per_epoch=STEPS, verbose=0).history["loss"][0], None
 
-    return side
+def keras_side(name, **config):
+    """`trained_by` of a model: of a kind that another process can be sent."""
+    return functools.partial(trained_by, name=name, config=config)
 
 
 def pyro(images, batch_size, binarize):
@@ -115,7 +116,6 @@ SIDES = {
     },
     "pyro": (pyro, "pyro"),
 }
-train_speed.SIDES |= SIDES
 
 
 def main():
@@ -130,7 +130,9 @@ def main():
     for name in set(options.sides) - set(names):
         print(f"{name} is skipped: {SIDES[name][1]} is not installed")
     images, data = train_speed.mnist(STEPS * BATCH)
-    results = train_speed.race(names, images, BATCH, True, options.repeats, options.cores)
+    results = train_speed.race(
+        {name: SIDES[name][0] for name in names}, (images, BATCH, True), options.repeats, options.cores
+    )
     base = results.get("labelled")
     for name, result in results.items():
         result["ms_per_step"] = 1e3 * result["median"] / STEPS
