@@ -9,10 +9,10 @@
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298, table 1. Training images are all 60,000; `seed` decides which
 labels are shown, and the errors are those of all 10,000 test images. Settings are those of the presets; what was
-compared for them was the error on training images with another label subset (seed 7); no label but those shown is used
-for training or stopping. M1 is the pretrained m1_mnist; M1+M2 starts from vae_mnist, which `m1_m2` trains on together
-with the rest and `m1_m2_frozen` keeps as it is, as the paper does. Trained models are runs of
-`zoo train` in `--folder`: an interrupted one goes on at its last epoch, and a finished one is kept. Each result is
+compared for them was the error on training images with another label subset (seed 7), and what else was seen stands in
+their notes; no label but those shown is used for training or stopping. M1 is the pretrained m1_mnist; M1+M2 starts from
+vae_mnist, which `m1_m2` trains on together with the rest and `m1_m2_frozen` keeps as it is, as the paper does. Trained
+models are runs of `zoo train` in `--folder`: an interrupted one goes on at its last epoch, and a finished one is kept. Each result is
 appended to benchmarks/results/semi_supervised.json when it is there.
 """
 

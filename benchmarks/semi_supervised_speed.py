@@ -33,7 +33,7 @@ def batches(images, num_classes):
     return data.cache().repeat().prefetch(2)
 
 
-def trained_by(images, batch_size, binarize, name, config):
+def trained(images, name, config):
     """A side that trains a model of the zoo for STEPS steps."""
     import zoo
 
@@ -45,12 +45,12 @@ def trained_by(images, batch_size, binarize, name, config):
     return lambda: model.fit(data, steps_per_epoch=STEPS, verbose=0).history["loss"][0], None
 
 
-def keras_side(name, **config):
-    """`trained_by` of a model: of a kind that another process can be sent."""
-    return functools.partial(trained_by, name=name, config=config)
+def side(name, **config):
+    """`trained` of a model, as it can be sent to another process; it needs TensorFlow."""
+    return functools.partial(trained, name=name, config=config), "tensorflow"
 
 
-def pyro(images, batch_size, binarize):
+def pyro(images):
     """Pyro's semi-supervised VAE with these sizes: unsupervised, supervised and classification losses."""
     import pyro as package
     import pyro.distributions as dist
@@ -107,13 +107,10 @@ def pyro(images, batch_size, binarize):
 
 
 ENCODER = {"name": "mlp", "hidden_units": [HIDDEN], "activation": "softplus"}
-SIDES = {
-    "labelled": (keras_side("conditional_vae", encoder=ENCODER), "tensorflow"),
-    "m2_top": (keras_side("m2", hidden_units=HIDDEN, labels={"name": "top", "count": 2}), "tensorflow"),
-    **{
-        "m2" if classes == 10 else f"m2_{classes}": (keras_side("m2", hidden_units=HIDDEN, num_classes=classes), "zoo")
-        for classes in CLASSES
-    },
+SIDES = {  # name -> (images -> as in train_speed.py, the package it needs)
+    "labelled": side("conditional_vae", encoder=ENCODER),
+    "m2_top": side("m2", hidden_units=HIDDEN, labels={"name": "top", "count": 2}),
+    **{"m2" if n == 10 else f"m2_{n}": side("m2", hidden_units=HIDDEN, num_classes=n) for n in CLASSES},
     "pyro": (pyro, "pyro"),
 }
 
@@ -130,9 +127,8 @@ def main():
     for name in set(options.sides) - set(names):
         print(f"{name} is skipped: {SIDES[name][1]} is not installed")
     images, data = train_speed.mnist(STEPS * BATCH)
-    results = train_speed.race(
-        {name: SIDES[name][0] for name in names}, (images, BATCH, True), options.repeats, options.cores
-    )
+    sides = {name: SIDES[name][0] for name in names}
+    results = train_speed.race(sides, (images,), options.repeats, options.cores)
     base = results.get("labelled")
     for name, result in results.items():
         result["ms_per_step"] = 1e3 * result["median"] / STEPS

@@ -2,6 +2,7 @@
 
 import importlib.util
 import pathlib
+import pickle
 import sys
 
 import numpy as np
@@ -58,3 +59,13 @@ def test_flows_are_judged_by_their_time_over_the_diagonal(script):
     assert benchmark.verdicts(entries) == {
         "amortised planar, 10 layers over diagonal": {"value": pytest.approx(1.6), "aim": 1.5, "met": False}
     }
+
+
+def test_the_sides_of_the_speed_of_few_labels_can_be_sent_to_another_process_and_train(script, monkeypatch):
+    benchmark = script("semi_supervised_speed")
+    monkeypatch.setattr(benchmark, "STEPS", 1)
+    images = np.zeros((benchmark.BATCH, 28, 28, 1), "uint8")
+    for name in ("labelled", "m2_5"):
+        make = pickle.loads(pickle.dumps(benchmark.SIDES[name][0]))
+        step, _ = make(images)
+        assert np.isfinite(step())
