@@ -12,8 +12,8 @@ labels are shown, and the errors are those of all 10,000 test images. Settings a
 compared for them was the error on training images with another label subset (seed 7), and what else was seen stands in
 their notes; no label but those shown is used for training or stopping. M1 is the pretrained m1_mnist; M1+M2 starts from
 vae_mnist, which `m1_m2` trains on together with the rest and `m1_m2_frozen` keeps as it is, as the paper does. Trained
-models are runs of `zoo train` in `--folder`: an interrupted one goes on at its last epoch, and a finished one is kept. Each result is
-appended to benchmarks/results/semi_supervised.json when it is there.
+models are runs of `zoo train` in `--folder`: an interrupted one goes on at its last epoch, and a finished one is kept.
+Each result is appended to benchmarks/results/semi_supervised.json when it is there.
 """
 
 import argparse
