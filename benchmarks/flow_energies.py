@@ -17,9 +17,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from zoo.energies import BASES, ENERGIES, LIMIT, Fit, base, plane, random_layers, true_density
+from benchmarks.energies import BASES, ENERGIES, LIMIT, Fit, base, plane, random_layers, true_density
 from zoo.files import atomic, read_json, write_json
-from zoo.plots import new_figure, save_figure
+from zoo.pictures.plots import new_figure, save_figure
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 LAYERS = (2, 8, 32)

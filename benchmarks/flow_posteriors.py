@@ -21,10 +21,10 @@ import numpy as np
 
 import zoo
 from zoo import evaluation
-from zoo.checkpoint import FILE as CHECKPOINT
 from zoo.files import atomic, read_json, write_json
-from zoo.recipe import Recipe
-from zoo.training import RUN, data_arguments, train
+from zoo.training.checkpoint import FILE as CHECKPOINT
+from zoo.training.recipe import Recipe
+from zoo.training.run import RUN, data_arguments, train
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "flow_posteriors"
 

@@ -15,9 +15,9 @@ import numpy as np
 
 import zoo
 from zoo import evaluation, pretrained
-from zoo.cards import record
 from zoo.files import atomic, read_json, write_json
 from zoo.presets import read_preset
+from zoo.pretrained.cards import record
 from zoo.training import train
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "frey_faces.json"

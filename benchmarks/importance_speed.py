@@ -80,7 +80,7 @@ def our_model(path):
 
 def nll_ours(images, path, num_samples):
     """The estimator of `zoo.evaluate`."""
-    from zoo.evaluation import Estimator
+    from zoo.evaluation.importance import Estimator
 
     model = our_model(path)
     estimator, seeds = Estimator(model, num_samples), iter(range(10**6))
@@ -136,7 +136,7 @@ def pythae_with_our_weights(path):
 
 def monte_carlo_error(images, path, num_samples):
     """The standard error of a round's mean NLL over the draws, from the effective sample sizes (delta method)."""
-    from zoo.evaluation import Estimator
+    from zoo.evaluation.importance import Estimator
 
     model = our_model(path)
     size = Estimator(model, num_samples)(model.fields(images), (0, 1))["effective_sample_size"]

@@ -222,7 +222,7 @@ def run(options):
 
 def card():
     """Write the errors with 100 labels, of each label subset and their mean, into the pretrained models' cards."""
-    from zoo.cards import record
+    from zoo.pretrained.cards import record
 
     rows = json.loads(RESULTS.read_text())
     for method, (name, prefix) in CARDS.items():
@@ -279,7 +279,7 @@ def read_analogies(name, count=100, limit=None):
     import keras
 
     import zoo
-    from zoo import plots, pretrained
+    from zoo.pictures import plots, pretrained
 
     data = pretrained.read_card(name)["data"]["name"]
     train = zoo.data.load_arrays(data, "train", labels=True, limit=limit)

@@ -13,8 +13,9 @@ import argparse
 import pathlib
 
 import zoo
-from zoo import evaluation, plots, pretrained, training
+from zoo import evaluation, pretrained, training
 from zoo.files import atomic, read_json, write_json
+from zoo.pictures import plots
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "warm_up.json"
 LATENTS, WIDTHS = [64, 32, 16, 8, 4], [[256], [128], [64], [32]]
@@ -75,7 +76,7 @@ def run(runs, rows):
         if row in results["rows"]:
             continue
         if not (folder / "card.json").exists():
-            training.train(folder, preset(row), resume=(folder / training.RUN).exists(), verbose=2)
+            training.train(folder, preset(row), resume=(folder / training.run.RUN).exists(), verbose=2)
         metrics = measure(folder)
         results = read_json(RESULTS) if RESULTS.exists() else {"rows": {}}  # another row may have come meanwhile
         results["rows"][row] = metrics

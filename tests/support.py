@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 import zoo
-from zoo.registry import model_class
+from zoo.creation import model_class
 
 SMALL = {
     "data_shape": (4, 4, 1),

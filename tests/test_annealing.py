@@ -9,12 +9,13 @@ from support import lively, random_batch, small
 from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
-from zoo.annealing import Annealer, annealed_importance, as_key, fold, schedule
+import zoo.creation
 from zoo.errors import InvalidInput
+from zoo.evaluation.annealing import Annealer, annealed_importance, as_key, fold, schedule
 from zoo.models.labels import Labelled
 
 SHORT = {"num_chains": 8, "num_temperatures": 40, "num_leapfrog_steps": 4}
-CLASSES = {name: zoo.registry.model_class(name)[0] for name in zoo.list_models()}
+CLASSES = {name: zoo.creation.model_class(name)[0] for name in zoo.list_models()}
 GENERATIVE = [name for name, cls in CLASSES.items() if cls.has_bound and not issubclass(cls, Labelled)]
 
 

@@ -12,9 +12,10 @@ from support import random_batch, seed, small
 from test_truth import enumerated, random_terms
 
 import zoo
-from zoo import bounds
+from zoo.creation import model_class
 from zoo.errors import InvalidInput
-from zoo.registry import BOUNDS, model_class
+from zoo.objectives import bounds
+from zoo.registry import BOUNDS
 
 tfd = tfp.distributions
 WEIGHT, NOISE = 0.8, 0.6

@@ -5,9 +5,10 @@ import pathlib
 
 import pytest
 
-from zoo import cards, pretrained
+from zoo import pretrained
 from zoo.files import write_json
 from zoo.presets import list_presets, read_preset
+from zoo.pretrained import cards
 
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = pretrained.list_pretrained()
@@ -61,7 +62,7 @@ def test_a_missed_target_is_called_missed():
 
 def test_means_over_runs_stand_beside_an_evaluation(tmp_path, monkeypatch):
     card = {**pretrained.read_card("vae_mnist"), "name": "a_copy"}
-    monkeypatch.setattr(pretrained, "folder", lambda: tmp_path)
+    monkeypatch.setattr(pretrained.store, "folder", lambda: tmp_path)
     write_json(tmp_path / "a_copy" / "card.json", card)
     mean = {"value": 85.5, "standard_error": 0.1, "num_examples": 10_000, "num_samples": 50, "num_runs": 3}
     for value in (85.5, 85.4):

@@ -9,7 +9,8 @@ import pytest
 import typer
 from PIL import Image
 
-from zoo import cli, plots
+from zoo import cli
+from zoo.pictures import plots
 from zoo.presets import list_presets
 
 COMMANDS = typer.main.get_command(cli.app).commands
@@ -151,7 +152,7 @@ def test_fine_tuning_starts_from_a_run(zoo, run_folder, tmp_path):
 
 
 def test_interrupted_training_says_how_to_go_on(zoo, tmp_path, monkeypatch):
-    from zoo import training
+    from zoo.training import run as training
 
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt

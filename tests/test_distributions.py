@@ -7,7 +7,7 @@ import tensorflow_probability as tfp
 from support import seed
 
 from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical
-from zoo.networks.heads import MAX_SCALE, soft_scale
+from zoo.numerics import MAX_SCALE, soft_scale
 
 tfd = tfp.distributions
 LEVELS = np.arange(256, dtype="float32") / 255

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from benchmarks.energies import ENERGIES, Fit, base, energy, log_normalizer, plane, random_layers, true_density
 from zoo.distributions import FlowDistribution
-from zoo.energies import ENERGIES, Fit, base, energy, log_normalizer, plane, random_layers, true_density
 from zoo.errors import InvalidInput
 
 

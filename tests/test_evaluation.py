@@ -10,9 +10,10 @@ from support import lively, random_batch, small
 from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
-from zoo import cards, evaluation
+from zoo import evaluation
 from zoo.data.spec import FieldSpec
 from zoo.evaluation import collapse_report
+from zoo.pretrained import cards
 
 
 def test_draws_of_the_exact_posterior_are_all_effective():
@@ -27,13 +28,13 @@ def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(na
     model = lively(name)
     fields = {"x": tf.constant(ALL_IMAGES), **({"y": tf.zeros([16], tf.int32)} if name != "vae" else {})}
     estimator = evaluation.Estimator(model, 4000)
-    monkeypatch.setattr("zoo.evaluation.CHUNK_BYTES", 2**40)
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 2**40)
     whole = estimator(fields, seed=(0, 0))["effective_sample_size"]
     key = tf.random.fold_in(tf.random.fold_in(tf.constant([0, 0]), 101, alg="philox"), 0, alg="philox")
     weight = np.exp(model(fields, num_samples=4000, seed=key).log_weight[:, 0].numpy().astype("float64"))
     np.testing.assert_allclose(whole, weight.sum(0) ** 2 / (weight**2).sum(0), rtol=1e-4)
     assert np.all(whole < 3999)
-    monkeypatch.setattr("zoo.evaluation.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
     np.testing.assert_allclose(estimator(fields, seed=(0, 0))["effective_sample_size"], whole, rtol=0.2)
 
 

@@ -6,10 +6,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from support import random_batch, seed, small
 
-from zoo import plots, training
 from zoo.distributions import NormalRankOnePrecision
 from zoo.errors import InvalidInput
 from zoo.models.lvae import precision_weighted
+from zoo.pictures import plots
+from zoo.training import run as training
 
 tfd = tfp.distributions
 SIZES = {

@@ -9,9 +9,9 @@ import tensorflow as tf
 from support import random_batch, seed, small
 
 import zoo
+from zoo.creation import model_class
 from zoo.errors import InvalidInput
 from zoo.randomness import noise_of_image
-from zoo.registry import model_class
 
 MODELS = zoo.list_models()
 each_model = pytest.mark.parametrize("name", MODELS)

@@ -118,7 +118,7 @@ def test_a_card_that_is_no_card_is_one_line(text, saved):
 
 
 def test_unknown_names_offer_the_nearest(saved, monkeypatch):
-    monkeypatch.setattr(pretrained, "folder", lambda: saved.parent)
+    monkeypatch.setattr(pretrained.store, "folder", lambda: saved.parent)
     assert zoo.list_pretrained("vae*") == ["vae_tiny"]
     assert zoo.list_pretrained("lvae*") == []
     assert zoo.load("vae_tiny").latent_dim == 3

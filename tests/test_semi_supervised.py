@@ -9,11 +9,11 @@ import tensorflow as tf
 from support import lively, random_batch, seed, small
 
 import zoo
-from zoo import plots
-from zoo.callbacks import StopWhenNotFinite
 from zoo.data import load_arrays, load_semi_supervised
 from zoo.errors import InvalidInput
+from zoo.models.guards import StopWhenNotFinite
 from zoo.models.m2 import top_values
+from zoo.pictures import plots
 from zoo.training import train
 
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)

@@ -14,11 +14,12 @@ import tensorflow as tf
 from support import small
 
 import zoo
-from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage
-from zoo.checkpoint import FILE, Checkpoint
 from zoo.errors import InvalidInput, OutputExists
-from zoo.recipe import Recipe
 from zoo.training import train
+from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
+from zoo.training.checkpoint import FILE, Checkpoint
+from zoo.training.recipe import Recipe
+from zoo.training.schedules import KL_SCHEDULES
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")
@@ -227,7 +228,7 @@ def preset(data, model="vae", config=None, **recipe):
 
 RUNS = """
 import json, os, sys
-from zoo.callbacks import StopWhenNotFinite
+from zoo.models.guards import StopWhenNotFinite
 from zoo.training import train
 
 def end(self, batch, logs=None):

@@ -11,10 +11,10 @@ import tensorflow_probability as tfp
 from support import lively, random_batch, seed, small
 
 import zoo
-from zoo import bounds
+from zoo.creation import model_class
 from zoo.errors import InvalidInput
-from zoo.registry import model_class
-from zoo.trace import Trace
+from zoo.objectives import bounds
+from zoo.objectives.trace import Trace
 
 tfd = tfp.distributions
 CLASSES = {model_class(name)[0] for name in zoo.list_models()}
@@ -108,7 +108,7 @@ def test_evaluate_returns_the_known_likelihood():
 def test_evaluate_does_not_depend_on_how_the_draws_are_divided(monkeypatch):
     model = lively("vae")
     whole = zoo.evaluate(model, ALL_IMAGES, num_samples=4000)
-    monkeypatch.setattr("zoo.evaluation.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
     parts = zoo.evaluate(model, ALL_IMAGES, num_samples=4000)
     for name in ("nll", "elbo", "reconstruction", "kl", "bits_per_dim"):
         assert parts[name]["value"] == pytest.approx(whole[name]["value"], abs=0.02)

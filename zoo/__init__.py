@@ -5,17 +5,17 @@ import importlib
 __version__ = "0.1.0"
 
 _HOME = {
-    "create": "zoo.registry",
-    "list_models": "zoo.registry",
+    "create": "zoo.creation",
+    "list_models": "zoo.creation",
     "list_pretrained": "zoo.pretrained",
     "load": "zoo.pretrained",
     "save": "zoo.pretrained",
     "load_dataset": "zoo.data",
     "load_semi_supervised": "zoo.data",
-    "features": "zoo.features",
+    "features": "zoo.evaluation",
     "evaluate": "zoo.evaluation",
     "compare": "zoo.evaluation",
-    "annealed_importance": "zoo.annealing",
+    "annealed_importance": "zoo.evaluation",
     "export_saved_model": "zoo.export",
     "export_tflite": "zoo.export",
 }

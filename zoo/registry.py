@@ -1,6 +1,5 @@
 """Names for models and for the parts they are made of."""
 
-import fnmatch
 import inspect
 
 from zoo.errors import InvalidInput, choose, nearest
@@ -116,40 +115,3 @@ def register(name, **defaults):
         return cls
 
     return add
-
-
-def list_models(pattern="*"):
-    """Names of the models `create` knows, filtered by a shell pattern."""
-    import zoo.models  # noqa: F401  (registers them)
-
-    return sorted(fnmatch.filter(MODELS, pattern))
-
-
-def model_class(name):
-    """(class, defaults) that a registry name stands for."""
-    import zoo.models  # noqa: F401  (registers them)
-
-    return choose("model", name, MODELS)
-
-
-def create(name, **config):
-    """An untrained, built Keras model.
-
-    Args:
-        name: a registry name, see `list_models`.
-        **config: the arguments of the model's class (`help(type(model))` lists them), such as `latent_dim=32`,
-            `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
-            Encoders and decoders may be any serialisable Keras layers.
-
-    Raises:
-        InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
-    """
-    cls, defaults = model_class(name)
-    check_arguments(f"model {name!r}", config, cls.argument_names())
-    try:
-        model = cls(**{**defaults, **config})
-    except TypeError as error:
-        raise InvalidInput(f"model {name!r} cannot be made of these arguments: {error}") from error
-    model.registry_name = name
-    model.build()
-    return model

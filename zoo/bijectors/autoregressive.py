@@ -5,7 +5,7 @@ import math
 import tensorflow as tf
 
 from zoo.bijectors.base import Flow
-from zoo.distributions import softplus
+from zoo.numerics import softplus
 
 REST = 1.0  # the gate's logit at rest
 

@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.bijectors.base import LOWEST, Flow, dot, solve_increasing
-from zoo.distributions import softplus
 from zoo.errors import InvalidInput
+from zoo.numerics import softplus
 
 
 class Planar(Flow):

@@ -4,7 +4,7 @@ from zoo.distributions.bernoulli import BernoulliLogits
 from zoo.distributions.flow import FlowDistribution, FlowPosterior
 from zoo.distributions.mixture import Mixture
 from zoo.distributions.normal import NormalRankOnePrecision, NormalTriL
-from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical, softplus
+from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical
 
 __all__ = [
     "BernoulliLogits",
@@ -15,5 +15,4 @@ __all__ = [
     "NormalRankOnePrecision",
     "NormalTriL",
     "PixelCategorical",
-    "softplus",
 ]

@@ -3,13 +3,10 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.numerics import softplus
+
 tfd = tfp.distributions
 LEVELS = 256
-
-
-def softplus(value):
-    """tf.math.softplus, spelt so that it does not overflow in TFLite, whose own is log(1 + exp(value))."""
-    return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
 
 
 def to_level(value):

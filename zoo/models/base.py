@@ -5,13 +5,12 @@ import inspect
 import keras
 import tensorflow as tf
 
-import zoo.networks  # noqa: F401  (registers the parts)
-from zoo import bounds
-from zoo.callbacks import StopWhenNotFinite
 from zoo.data.check import check_batch, check_dataset
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
-from zoo.metrics import ActiveUnits
+from zoo.models.guards import StopWhenNotFinite
+from zoo.models.metrics import ActiveUnits
+from zoo.objectives import bounds
 from zoo.randomness import as_seed, noise_of_image
 from zoo.updates import apply_if
 

@@ -19,9 +19,9 @@ from zoo.errors import InvalidInput, check_positive
 from zoo.models.vae import VAE
 from zoo.networks.conditional import ConditionalGaussian
 from zoo.networks.mlp import dense_layers
+from zoo.objectives.trace import Trace
 from zoo.randomness import as_seed, seeded
 from zoo.registry import register
-from zoo.trace import Trace
 
 tfd = tfp.distributions
 

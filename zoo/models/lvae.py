@@ -13,8 +13,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.models.hierarchical_vae import HierarchicalVAE
-from zoo.networks.heads import DiagonalGaussian
 from zoo.networks.mlp import Chain
+from zoo.posteriors.gaussian import DiagonalGaussian
 from zoo.registry import register
 
 tfd = tfp.distributions

@@ -18,15 +18,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import pretrained
 from zoo.errors import InvalidInput
+from zoo.likelihoods.normal import Normal
 from zoo.models.labels import LabelledGenerator
 from zoo.models.m2 import M2, centred, expected_kl
 from zoo.models.vae import VAE
-from zoo.networks.heads import Normal
+from zoo.objectives.trace import Trace
 from zoo.randomness import as_seed, seeded
 from zoo.registry import LIKELIHOODS, register
-from zoo.trace import Trace
 
 VARIES = 0.1  # standard deviation of a unit's location over the data, above which it is kept
 
@@ -99,6 +98,8 @@ class M1M2(LabelledGenerator, VAE):
             InvalidInput: an `m1` of other sizes, or one that uses no unit.
         """
         if self.m1 is not None:
+            from zoo import pretrained
+
             self.take(pretrained.load(self.m1))
         elif self.joint:
             super().adapt(dataset)

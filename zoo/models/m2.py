@@ -23,9 +23,9 @@ from zoo.errors import InvalidInput, check_positive, choose
 from zoo.models.labels import LabelledGenerator
 from zoo.models.vae import VAE, closed_form_kl
 from zoo.networks.labelled import LabelledDense
+from zoo.objectives.trace import Trace
 from zoo.randomness import as_seed, seeded
 from zoo.registry import ENCODERS, register
-from zoo.trace import Trace
 
 DIRECT = {"name": "mlp", "hidden_units": []}
 SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}

@@ -13,13 +13,14 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo import bounds
+from zoo import likelihoods, networks, posteriors, priors  # noqa: F401  (registers the parts)
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
+from zoo.objectives import bounds
+from zoo.objectives.trace import Trace
 from zoo.randomness import as_seed, seeded
 from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS, POSTERIORS, PRIORS, register
-from zoo.trace import Trace
 
 tfd = tfp.distributions
 

@@ -1,3 +1,3 @@
-"""Networks: tensors in, tensors out; and heads, the layers that return distributions."""
+"""Networks: tensors in, tensors out; importing this package registers them."""
 
-from zoo.networks import convolutional, flows, heads, labelled, mlp, pooled, priors  # noqa: F401  (registers them)
+from zoo.networks import convolutional, mlp, pooled  # noqa: F401

@@ -4,8 +4,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.networks.heads import DiagonalGaussian
 from zoo.networks.mlp import Chain
+from zoo.posteriors.gaussian import DiagonalGaussian
 
 tfd = tfp.distributions
 

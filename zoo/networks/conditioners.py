@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from zoo import bijectors
 from zoo.bijectors.coupling import halves
-from zoo.distributions import softplus
 from zoo.errors import InvalidInput, check_positive
+from zoo.numerics import softplus
 
 UNIT = math.log(math.e - 1)  # softplus(UNIT) = 1
 

@@ -4,8 +4,8 @@ import math
 
 import keras
 
-from zoo.distributions import softplus
 from zoo.errors import InvalidInput, check_positive
+from zoo.numerics import softplus
 from zoo.registry import DECODERS, ENCODERS
 
 

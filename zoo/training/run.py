@@ -10,9 +10,7 @@ import keras
 import tensorflow as tf
 
 from zoo import pretrained
-from zoo.callbacks import KLPerUnitLogger
-from zoo.checkpoint import FILE as CHECKPOINT
-from zoo.checkpoint import Checkpoint
+from zoo.creation import create, model_class
 from zoo.data import (
     check_dataset,
     describe_dataset,
@@ -23,8 +21,10 @@ from zoo.data import (
 )
 from zoo.errors import InvalidInput
 from zoo.files import output_folder, read_json, write_json
-from zoo.recipe import Recipe
-from zoo.registry import create, model_class
+from zoo.training.callbacks import KLPerUnitLogger
+from zoo.training.checkpoint import FILE as CHECKPOINT
+from zoo.training.checkpoint import Checkpoint
+from zoo.training.recipe import Recipe
 
 RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
 

@@ -8,7 +8,7 @@ import platform
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import atomic, read_json, sha256, write_json
 
-PACKAGE = pathlib.Path(__file__).parent
+PACKAGE = pathlib.Path(__file__).parent.parent
 WEIGHTS = "model.weights.h5"
 FORMAT = 1
 
@@ -64,7 +64,7 @@ def load(name, model=None, **config):
     Raises:
         InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
     """
-    from zoo.registry import create
+    from zoo.creation import create
 
     card, home = read_card(name), locate(name)
     entry = card["weights"]

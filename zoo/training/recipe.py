@@ -6,9 +6,10 @@ import itertools
 import keras
 import tensorflow as tf
 
-from zoo.callbacks import KL_SCHEDULES, EarlyStopping, ExponentialMovingAverage
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.registry import check_arguments
+from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
+from zoo.training.schedules import KL_SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-import zoo.networks  # noqa: F401  (registers the flows)
+import zoo.posteriors  # noqa: F401  (registers the flows)
 from zoo.bijectors import Planar, Radial
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.randomness import seeded

@@ -40,7 +40,7 @@ def show(content, as_json):
 
 def defaults_of(model):
     """Argument -> default of a model kind."""
-    from zoo.registry import model_class
+    from zoo.creation import model_class
 
     cls, defaults = model_class(model)
     return {**cls.argument_defaults(), **defaults}
@@ -87,7 +87,7 @@ def list_command(
 
         return show(fnmatch.filter(list_presets(), pattern), json)
     import_tensorflow()
-    from zoo.registry import list_models
+    from zoo.creation import list_models
 
     return show(list_models(pattern), json)
 
@@ -117,7 +117,8 @@ def info(
     if name in list_datasets():
         return show(describe_dataset(name), json)
     import_tensorflow()
-    from zoo.registry import MODELS, list_models
+    from zoo.creation import list_models
+    from zoo.registry import MODELS
 
     if name not in list_models():
         raise InvalidInput(
@@ -173,8 +174,8 @@ def train(
 ):
     """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
     import_tensorflow()
-    from zoo import training
     from zoo.presets import read_preset
+    from zoo.training import run as training
 
     chosen = None
     if resume and (
@@ -240,7 +241,9 @@ def evaluate(
     if versus and ais:
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
     import_tensorflow()
-    from zoo import annealing, cards, evaluation, pretrained
+    from zoo import evaluation, pretrained
+    from zoo.evaluation import annealing
+    from zoo.pretrained import cards
 
     model, card = pretrained.load(name), pretrained.read_card(name)
     data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
@@ -386,7 +389,7 @@ def plot(
 def picture(name, kind, output, **settings):
     """Draw one kind of picture of a pretrained model, and say where it is."""
     import_tensorflow()
-    from zoo import plots
+    from zoo.pictures import plots
 
     plots.draw(name, kind, output, **settings)
     typer.echo(f"wrote {output}")
@@ -400,7 +403,7 @@ def demo(
 ):
     """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
     import_tensorflow()
-    from zoo.demo import run
+    from zoo.cli.demo import run
 
     run(output)
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive
-from zoo.evaluation import examples, mean_and_error, per_example
+from zoo.evaluation.importance import examples, mean_and_error, per_example
 
 TARGET_ACCEPTANCE = 0.65
 FIRST_STEP, ADAPTATION = 0.1, 0.2

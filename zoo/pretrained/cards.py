@@ -14,12 +14,13 @@ import shutil
 import sys
 import tempfile
 
-from zoo import plots, pretrained
+from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.evaluation import collapse_report
 from zoo.files import atomic, write_json
+from zoo.pictures import plots
 from zoo.presets import list_presets, read_preset
-from zoo.training import KL_LOG, LOG
+from zoo.training.run import KL_LOG, LOG
 
 PICTURES = ("samples", "reconstructions", "levels", "manifold", "styles", "analogies", "traversals", "latents")
 PICTURES += ("training", "kl")

@@ -24,8 +24,9 @@ SHOWN = "vae_mnist"
 def run(folder):
     """Train on digits, load a pretrained model, draw, export and verify, all into `folder`; may be run again."""
     import zoo
-    from zoo import plots, training
     from zoo.export import require_equal, verify_saved_model, verify_tflite
+    from zoo.pictures import plots
+    from zoo.training import run as training
 
     folder.mkdir(parents=True, exist_ok=True)
     say = typer.echo

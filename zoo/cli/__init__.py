@@ -1,0 +1,5 @@
+"""The command line, `zoo`."""
+
+from zoo.cli.app import app, main
+
+__all__ = ["app", "main"]

@@ -1,0 +1,43 @@
+"""Names and arguments -> a built model. Above `models`, so that no import runs upwards.
+
+(Not create.py: a module of that name would take the place of `zoo.create`, the function.)
+"""
+
+import fnmatch
+
+import zoo.models  # noqa: F401  (registers them)
+from zoo.errors import InvalidInput, choose
+from zoo.registry import MODELS, check_arguments
+
+
+def list_models(pattern="*"):
+    """Names of the models `create` knows, filtered by a shell pattern."""
+    return sorted(fnmatch.filter(MODELS, pattern))
+
+
+def model_class(name):
+    """(class, defaults) that a registry name stands for."""
+    return choose("model", name, MODELS)
+
+
+def create(name, **config):
+    """An untrained, built Keras model.
+
+    Args:
+        name: a registry name, see `list_models`.
+        **config: the arguments of the model's class (`help(type(model))` lists them), such as `latent_dim=32`,
+            `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
+            Encoders and decoders may be any serialisable Keras layers.
+
+    Raises:
+        InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
+    """
+    cls, defaults = model_class(name)
+    check_arguments(f"model {name!r}", config, cls.argument_names())
+    try:
+        model = cls(**{**defaults, **config})
+    except TypeError as error:
+        raise InvalidInput(f"model {name!r} cannot be made of these arguments: {error}") from error
+    model.registry_name = name
+    model.build()
+    return model

@@ -1,0 +1,40 @@
+"""What likelihoods share: the decoder's numbers become the parameters of every value of x."""
+
+import keras
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+class LikelihoodHead(keras.layers.Layer):
+    """The decoder's output [..., *shape[:-1], channels * num_parameters] -> a distribution over x of `data_shape`.
+
+    Attributes:
+        num_parameters: how many numbers the decoder gives for each value of x.
+        minimum, maximum: the range of x, None where it is unbounded.
+        discrete: whether log p(x | z) is a log probability, so that bits per dimension have a meaning.
+    """
+
+    num_parameters = 1
+    minimum, maximum = 0.0, 1.0
+    discrete = True
+
+    def __init__(self, data_shape):
+        super().__init__(name="likelihood")
+        self.data_shape = tuple(data_shape)
+
+    @property
+    def decoder_shape(self):
+        """The shape the decoder gives each example."""
+        return (*self.data_shape[:-1], self.data_shape[-1] * self.num_parameters)
+
+    def call(self, parameters):
+        channels = self.data_shape[-1]
+        parameters = tf.cast(parameters, tf.float32)
+        parts = [parameters[..., i * channels : (i + 1) * channels] for i in range(self.num_parameters)]
+        return tfd.Independent(self.distribution(*parts), len(self.data_shape))
+
+    def initial_bias(self, mean):
+        """The decoder's output bias [*decoder_shape] at which the mean of x is `mean` [*data_shape]."""
+        return tf.concat([mean] + [tf.zeros_like(mean)] * (self.num_parameters - 1), -1)

@@ -1,0 +1,22 @@
+"""Numbers that neither overflow nor cancel, spelt in operators that TFLite takes."""
+
+import tensorflow as tf
+
+MAX_SCALE = 1e3
+
+
+def softplus(value):
+    """tf.math.softplus, spelt so that it does not overflow in TFLite, whose own is log(1 + exp(value))."""
+    return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
+
+
+def soft_scale(raw, minimum):
+    """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
+
+    With s = softplus(raw - minimum) and the width w of that range it is minimum + s - softplus(s - w), which is
+    tfb.SoftClip's value without its cancellation (1000 - 999.9 has lost three digits) and without its overflow where
+    a converter spells softplus(1000) as log(1 + exp(1000)).
+    """
+    width = MAX_SCALE - minimum
+    s = softplus(tf.cast(raw, tf.float32) - minimum)
+    return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
