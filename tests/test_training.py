@@ -19,7 +19,7 @@ from zoo.training import train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.checkpoint import FILE, Checkpoint
 from zoo.training.recipe import Recipe
-from zoo.training.schedules import KL_SCHEDULES
+from zoo.training.schedules import SCHEDULES
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")
@@ -56,15 +56,15 @@ def run_python(script, *arguments, code=0):
     ids=str,
 )
 def test_kl_schedules_have_their_published_values(spec, expected):
-    schedule = KL_SCHEDULES.create(spec)
+    schedule = SCHEDULES.create(spec)
     for step, value in expected.items():
-        assert schedule.weight(step) == pytest.approx(value, abs=1e-9), step
+        assert schedule.at(step) == pytest.approx(value, abs=1e-9), step
 
 
 def test_a_schedule_moves_beta_with_the_updates_and_the_model_keeps_it(tmp_path):
     model, other = small("vae"), small("vae")
     model.compile("sgd")
-    schedule = KL_SCHEDULES.create({"name": "linear", "steps": 8})
+    schedule = SCHEDULES.create({"name": "linear", "steps": 8})
     betas = []
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: betas.append(float(model.beta)))
     for _ in range(2):

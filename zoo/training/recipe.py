@@ -9,7 +9,7 @@ import tensorflow as tf
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.registry import check_arguments
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
-from zoo.training.schedules import KL_SCHEDULES
+from zoo.training.schedules import SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +90,7 @@ class Recipe:
     def kl_callbacks(self):
         if self.kl is None:
             return []
-        return [KL_SCHEDULES.create(self.kl)]
+        return [SCHEDULES.create(self.kl)]
 
     def stateful_callbacks(self):
         """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""
