@@ -11,16 +11,21 @@ class Registry(dict):
     A specification is a name, a dict `{"name": ..., argument: value, ...}`, or a finished object.
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind, **marks):
         super().__init__()
-        self.kind = kind
+        self.kind, self.marks = kind, marks
 
-    def register(self, name):
-        """Decorator that files a class or function under `name`."""
+    def register(self, name, **marks):
+        """Decorator that files a class or function under `name`; `marks` become its attributes.
+
+        The mark `needs` lists what a model must offer (`LatentVariableModel.offers`).
+        """
 
         def add(factory):
             if name in self:
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
+            for mark, value in {**self.marks, **marks}.items():
+                setattr(factory, mark, value)
             self[name] = factory
             return factory
 
@@ -103,6 +108,8 @@ POSTERIORS = Registry("posterior")
 PRIORS = Registry("prior")
 LIKELIHOODS = Registry("likelihood")
 BOUNDS = Registry("bound")
+METRICS = Registry("metric", needs=(), measure=None)
+PICTURES = Registry("picture", needs=())
 
 
 def register(name, **defaults):
