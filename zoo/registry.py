@@ -107,13 +107,20 @@ DECODERS = Registry("decoder")
 POSTERIORS = Registry("posterior")
 PRIORS = Registry("prior")
 LIKELIHOODS = Registry("likelihood")
-BOUNDS = Registry("bound")
+BOUNDS = Registry("bound", needs=(), for_inference=None)
+PENALTIES = Registry("penalty")
 METRICS = Registry("metric", needs=(), measure=None)
 PICTURES = Registry("picture", needs=())
 
 
-def register(name, **defaults):
-    """Decorator: file a model class under `name`; `defaults` are the arguments that set the name apart."""
+def register(name, about, paper="", **defaults):
+    """Decorator: file a model class under `name`.
+
+    Args:
+        about: what it is, in one line.
+        paper: who described it.
+        **defaults: the arguments that set the name apart from others of the class.
+    """
 
     def add(cls):
         MODELS.register(name)((cls, defaults))
