@@ -110,7 +110,7 @@ LIKELIHOODS = Registry("likelihood")
 BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
 METRICS = Registry("metric", needs=(), measure=None)
-PICTURES = Registry("picture", needs=())
+PICTURES = Registry("kind of picture", needs=(), instead=None)
 
 
 def register(name, about, paper="", **defaults):
