@@ -178,13 +178,12 @@ def paid(model, batch):
 @METRICS.register("penalties", measure=paid)
 def penalties(scores):
     """What the model pays besides its bound: the mean over the batches, in each penalty's own unit."""
-    examples = len(scores.values["reconstruction"])
-    metrics = {}
+    found = {}
     for penalty in scores.model.penalties:
-        values = scores.values[f"paid/{penalty.name}"]
-        extra = {"num_examples": examples, "num_batches": len(values), "unit": penalty.unit}
-        metrics[penalty.name] = mean_and_error(values, **extra)
-    return metrics
+        values, count = scores.values[f"paid/{penalty.name}"], len(scores.values["reconstruction"])
+        extra = {"num_batches": len(values), "unit": penalty.unit}
+        found[penalty.name] = {**mean_and_error(values), "num_examples": count, **extra}
+    return found
 
 
 @METRICS.register("active_units")
