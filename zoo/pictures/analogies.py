@@ -7,7 +7,7 @@ from zoo.pictures.canvas import grid
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("analogies", needs=["label_decoder", "one_latent"], instead="take an m2 or a conditional_vae")
+@PICTURES.register("analogies", needs=["label_decoder", "one_latent"])
 def analogies(subject, count=10):
     """A row a test image, in the first column; then what its latent code gives with each label."""
     check_positive(count=count)

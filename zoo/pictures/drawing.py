@@ -57,9 +57,9 @@ class Subject:
         needs = [need for need in picture.needs if need not in LOGS]
         if needs:
             try:
-                self.model.require(f"a picture of {kind}", needs)
+                self.model.require(f"a picture of kind {kind}", needs)
             except InvalidInput as error:
-                raise InvalidInput(f"{error}: {picture.instead}") from None
+                raise InvalidInput(": ".join(filter(None, [str(error), picture.instead]))) from None
 
     def rows(self, log):
         """The rows of a log of the run, as lists of strings."""

@@ -7,7 +7,7 @@ from zoo.pictures.canvas import grid
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("levels", needs=["levels"], instead="take one such as lvae_mnist")
+@PICTURES.register("levels", needs=["levels"])
 def levels(subject, count=12, seed=0):
     """Test images, then rows that keep all levels of a hierarchy, one fewer, ..., none.
 

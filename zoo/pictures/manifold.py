@@ -6,10 +6,8 @@ from zoo.errors import InvalidInput, check_positive
 from zoo.pictures.canvas import grid
 from zoo.registry import PICTURES
 
-TWO_UNITS = "take one with two latent units, such as vae_mnist_2d"
 
-
-@PICTURES.register("manifold", needs=["plane", "prior"], instead=TWO_UNITS)
+@PICTURES.register("manifold", needs=["plane", "prior"], instead="vae_mnist_2d has one")
 def manifold(subject, count=20):
     """Decoded points of a two-dimensional latent plane: a grid that is even in probability."""
     if subject.label("decode")[1]:

@@ -7,7 +7,7 @@ from zoo.pictures.canvas import grid
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("samples", needs=["prior"], instead="take reconstructions, or a vae")
+@PICTURES.register("samples", needs=["prior"])
 def samples(subject, count=64, seed=0, mean=True):
     """A square of draws from p(x); with labels a column a class."""
     check_positive(count=count)

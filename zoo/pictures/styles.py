@@ -5,11 +5,11 @@ import math
 import numpy as np
 
 from zoo.pictures.canvas import GAP, grid
-from zoo.pictures.manifold import TWO_UNITS, plane
+from zoo.pictures.manifold import plane
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("styles", needs=["plane", "prior", "label_decoder"], instead=f"{TWO_UNITS}, or an m2 of two")
+@PICTURES.register("styles", needs=["plane", "prior", "label_decoder"], instead="m2_mnist_2d has both")
 def styles(subject, count=10):
     """A panel a class: decoded points of a two-dimensional latent plane, the same in each panel."""
     model, (label, classes) = subject.model, subject.label("decode")
