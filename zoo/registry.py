@@ -109,6 +109,8 @@ PRIORS = Registry("prior")
 LIKELIHOODS = Registry("likelihood")
 BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
+METRICS = Registry("metric", needs=(), measure=None)
+PICTURES = Registry("kind of picture", needs=(), instead=None)
 
 
 def register(name, about, paper="", **defaults):
