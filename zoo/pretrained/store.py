@@ -1,4 +1,7 @@
-"""Pretrained models: a folder with `card.json` and weights, whose checksum is verified before the file is opened."""
+"""Pretrained models: a folder with `card.json` and weights, whose checksum is verified before the file is opened.
+
+A card is a recipe with weights and metrics: `preset` gives the recipe back. A card without weights is a recipe alone.
+"""
 
 import datetime
 import fnmatch
@@ -11,6 +14,8 @@ from zoo.files import atomic, read_json, sha256, write_json
 PACKAGE = pathlib.Path(__file__).parent.parent
 WEIGHTS = "model.weights.h5"
 FORMAT = 1
+PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
+DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
 
 def folder():
@@ -19,9 +24,14 @@ def folder():
     return installed if installed.is_dir() else PACKAGE.parent / "saved_models"
 
 
+def list_recipes(pattern="*"):
+    """Names of the cards that come with the zoo, with weights or without, filtered by a shell pattern."""
+    return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
+
+
 def list_pretrained(pattern="*"):
     """Names of the pretrained models, filtered by a shell pattern."""
-    return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
+    return [name for name in list_recipes(pattern) if "weights" in read_json(folder() / name / "card.json")]
 
 
 def locate(name):
@@ -33,7 +43,7 @@ def locate(name):
     path = pathlib.Path(name)
     if (path / "card.json").is_file():
         return path
-    choices = {known: folder() / known for known in list_pretrained()}
+    choices = {known: folder() / known for known in list_recipes()}
     if path.is_dir():
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
     return choose("pretrained model", str(name), choices)
@@ -45,12 +55,29 @@ def read_card(name):
     card = read_json(path)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{path} is not a card of format {FORMAT}")
-    entries = {"model": str, "config": dict, "weights": dict}
+    entries = {"model": str, "config": dict, **({"weights": dict} if "weights" in card else {})}
     if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
         raise InvalidInput(f"{path} lacks one of {', '.join(entries)}")
-    if not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
+    if "weights" in card and not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
         raise InvalidInput(f"{path} lacks file and sha256 of its weights")
     return card
+
+
+def preset(name):
+    """What `zoo train` is asked for to make a model: {"model", "config", "data", "recipe", "from", "stages", ...}.
+
+    Args:
+        name: of a card that comes with the zoo, a folder with a card, or a JSON file, which may be a card too. What a
+            card measured is left out, and what follows from the rest.
+    """
+    content = read_json(name) if str(name).endswith(".json") else read_card(name)
+    if not isinstance(content, dict) or "format" not in content:
+        return content
+    wanted = {key: content[key] for key in PRESET if key in content}
+    wanted["data"] = {key: value for key, value in content.get("data", {}).items() if key not in DERIVED}
+    if wanted["config"].get("seed") == wanted.get("recipe", {}).get("seed"):
+        wanted["config"].pop("seed", None)
+    return wanted
 
 
 def load(name, model=None, **config):
@@ -67,6 +94,8 @@ def load(name, model=None, **config):
     from zoo.creation import create
 
     card, home = read_card(name), locate(name)
+    if "weights" not in card:
+        raise InvalidInput(f"{home.name} has no weights yet: train it by `zoo train --preset {name}`")
     entry = card["weights"]
     path = home / entry["file"]
     if pathlib.Path(entry["file"]).name != entry["file"] or path.resolve().parent != home.resolve():

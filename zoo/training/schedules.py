@@ -19,14 +19,15 @@ class KLSchedule(keras.callbacks.Callback):
         raise NotImplementedError
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.model.beta.assign(self.weight(int(self.model.steps.numpy())))
+        self.model.scalars[self.variable].assign(self.weight(int(self.model.steps.numpy())))
 
 
 class LinearKL(KLSchedule):
     """From `start` to `stop` in `steps` updates, then constant. Bowman et al. 2016, arXiv:1511.06349."""
 
-    def __init__(self, steps, start=0.0, stop=1.0):
+    def __init__(self, steps, start=0.0, stop=1.0, variable="beta"):
         super().__init__()
+        self.variable = variable
         check_positive(steps=steps)
         self.steps, self.start, self.stop = steps, start, stop
 
@@ -52,8 +53,8 @@ class CyclicalKL(LinearKL):
     Fu et al. 2019, arXiv:1903.10145: 4 cycles, half of each rising.
     """
 
-    def __init__(self, steps, cycles=4, ramp=0.5, start=0.0, stop=1.0):
-        super().__init__(steps, start, stop)
+    def __init__(self, steps, cycles=4, ramp=0.5, start=0.0, stop=1.0, variable="beta"):
+        super().__init__(steps, start, stop, variable)
         check_positive(cycles=cycles)
         if not 0 < ramp <= 1:
             raise InvalidInput(f"ramp is the rising share of a cycle, in (0, 1], got {ramp!r}")
@@ -66,6 +67,6 @@ class CyclicalKL(LinearKL):
         return self.start + (self.stop - self.start) * min(1.0, place / self.ramp)
 
 
-KL_SCHEDULES = Registry("KL schedule")
+SCHEDULES = Registry("schedule")
 for name, schedule in (("linear", LinearKL), ("sigmoid", SigmoidKL), ("cyclical", CyclicalKL)):
-    KL_SCHEDULES.register(name)(schedule)
+    SCHEDULES.register(name)(schedule)
