@@ -1,10 +1,12 @@
 """`zoo demo`: the whole road in a few minutes, without a network."""
 
+import pathlib
 import shutil
+from typing import Annotated
 
-import numpy as np
 import typer
 
+from zoo.cli.app import app, import_tensorflow
 from zoo.errors import InvalidInput
 
 TRAINED_ON_DIGITS = {
@@ -19,6 +21,17 @@ TRAINED_ON_DIGITS = {
     "recipe": {"epochs": 40, "batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "steps_per_execution": 7},
 }
 SHOWN = "vae_mnist"
+
+
+@app.command()
+def demo(
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
+        "zoo_demo"
+    ),
+):
+    """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    import_tensorflow()
+    run(output)
 
 
 def run(folder):
@@ -58,5 +71,5 @@ def report(differences, path, say):
     wrong = [endpoint for endpoint, result in differences.items() if not result["passed"]]
     if wrong:
         raise InvalidInput(f"{path}: {', '.join(wrong)} of the export cannot be run or differ from Keras")
-    worst = np.max([result["max_abs_difference"] for result in differences.values()])
+    worst = max([result["max_abs_difference"] for result in differences.values()])
     say(f"   {path}: {', '.join(differences)} agree with Keras {f'to {worst:.0e}' if worst else 'exactly'}.")
