@@ -56,11 +56,17 @@ def model_table():
     return ["| name | what | paper |", "|---|---|---|", *rows]
 
 
-def listed(*kinds):
+def table(*kinds):
     """What of these kinds there is, as Markdown lines."""
 
     def lines():
-        return [f"- {kind[:-1]} `{entry.name}`: {entry.about}" for kind in kinds for entry in index.entries(kind)]
+        columns = ["| name | of the | what |", "|---|---|---|"] if len(kinds) > 1 else ["| name | what |", "|---|---|"]
+        for kind in kinds:
+            of = f" {kind} |" if len(kinds) > 1 else ""
+            columns += [
+                f"| `{entry.name}` |{of} {entry.about.replace('|', '&#124;')} |" for entry in index.entries(kind)
+            ]
+        return columns
 
     return lines
 
@@ -69,8 +75,8 @@ SECTIONS = {
     "pretrained": pretrained_table,
     "gains": gain_table,
     "models": model_table,
-    "parts": listed(*PARTS),
-    **{kind: listed(kind) for kind in ("bounds", "penalties", "pictures")},
+    "parts": table(*PARTS),
+    **{kind: table(kind) for kind in ("bounds", "penalties", "pictures")},
 }
 
 
