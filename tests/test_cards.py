@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-from tools import refresh
+from tools import publish, refresh
 from zoo import index, pretrained
 from zoo.files import write_json
 from zoo.pretrained import cards, page
@@ -65,6 +65,29 @@ def test_what_stood_between_the_markers_is_replaced(tmp_path):
     assert "old" not in text and "before" in text and "`elbo`" in text and "ladder" in text
     readme.write_text(text)
     assert refresh.with_lists(readme) == text
+
+
+def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monkeypatch):
+    from zoo.training import train
+
+    monkeypatch.setattr(pretrained, "folder", lambda: tmp_path)
+    monkeypatch.setattr(publish, "measure_tflite", lambda model: {})
+    config = {"data_shape": [8, 8, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}}
+    data = {"name": "digits", "split": "train", "limit": 128}
+    said = {"reference": [{"metric": "nll", "value": 1.0, "source": "A"}], "target": {"nll": 2.0}, "notes": ["Small."]}
+    stage = {"name": "first", "model": "vae", "config": config, "data": data, "recipe": {"epochs": 1}}
+    preset = {"model": "iwae", "stages": [stage], "from": "first", "data": data, "recipe": {"epochs": 1}, **said}
+    train(tmp_path / "run", preset, verbose=0)
+    publish.publish(tmp_path / "run", "a_model")
+    card, text = (
+        json.loads((tmp_path / "a_model" / "card.json").read_text()),
+        (tmp_path / "a_model" / "README.md").read_text(),
+    )
+    for key in ("reference", "target", "notes", "stages", "from"):
+        assert card[key] == preset[key]
+    assert card["command"] == "zoo train --preset a_model" and card["epochs_trained"] == 2
+    assert "- Small." in text and "![samples](samples.png)" in text and "![kl](kl.png)" in text
+    assert (tmp_path / "a_model" / "1" / "saved_model.pb").is_file()
 
 
 def test_a_missed_target_is_called_missed():

@@ -9,6 +9,8 @@ SOURCE = {
 """The VAE.
 
     p(z) = N(0, I)
+
+Kingma & Welling 2014.
 """
 DIRECT = {"name": "mlp", "hidden_units": []}
 
@@ -87,7 +89,7 @@ def test_arguments_are_those_of_all_base_classes_with_the_name_s_own_defaults(pa
         "seed": (0, "of the draws."),
     }
     assert index.arguments(entries["vae"], package)["beta"][0] == 1.0
-    assert index.text(entries["vae"], package) == "The VAE.\n\n    p(z) = N(0, I)\n\nA VAE."
+    assert index.text(entries["vae"], package) == "The VAE.\n\n    p(z) = N(0, I)\n\nKingma & Welling 2014.\n\nA VAE."
     assert index.arguments(index.entries("posteriors", package)[0], package) == {"scale": (1.0, "")}
 
 

@@ -29,7 +29,10 @@ PARTS = tuple(kind for kind in ROOMS if kind not in ("models", "pictures"))
 
 
 class Entry(NamedTuple):
-    """One registered thing: `target` is the class or function it names, `defaults` what sets it apart from that."""
+    """One registered thing.
+
+    `target` is the class or function that it names, `defaults` what sets the name apart from others of the target.
+    """
 
     kind: str
     name: str
@@ -72,7 +75,8 @@ def registered(node, module):
     for call in calls:
         if kind := registry_of(call):
             name, about, paper = [*(value(argument, module) for argument in call.args), "", ""][:3]
-            defaults = {keyword.arg: value(keyword.value, module) for keyword in call.keywords}
+            own = call.keywords if kind == "models" else []  # those of other registries say what a part needs
+            defaults = {keyword.arg: value(keyword.value, module) for keyword in own}
             yield Entry(kind, name, about or text.partition("\n")[0], paper, defaults, target, module)
 
 

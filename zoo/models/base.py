@@ -100,11 +100,6 @@ class LatentVariableModel(keras.Model):
         raise NotImplementedError
 
     @property
-    def scalars(self):
-        """Name -> variable that a schedule may move."""
-        return {"beta": self.beta}
-
-    @property
     def inference_layers(self):
         """The layers whose weights belong to q(z | x) alone; empty where it shares them with the generative model."""
         return []

@@ -70,7 +70,7 @@ class M1M2(LabelledGenerator, VAE):
 
     def __init__(self, m2=None, m1=None, joint=False, **kwargs):
         super().__init__(**kwargs)
-        self.m1, self.joint, self.taken = m1, joint, False
+        self.m1, self.joint = m1, joint
         inner = {"latent_dim": 50, "seed": self.seed, **(m2 or {})}
         with seeded(self.seed + 2):
             self.m2 = LatentM2(
@@ -101,7 +101,7 @@ class M1M2(LabelledGenerator, VAE):
             from zoo import pretrained
 
             self.take(pretrained.load(self.m1))
-        elif self.joint and not self.taken:
+        elif self.joint:
             super().adapt(dataset)
         if self.joint:
             return
@@ -118,7 +118,6 @@ class M1M2(LabelledGenerator, VAE):
             if [w.shape for w in ours.weights] != [w.shape for w in getattr(theirs, "weights", [None])]:
                 raise InvalidInput(f"the {name} of {self.m1} has other sizes: give m1_m2 the arguments of its card")
             ours.set_weights(theirs.get_weights())
-        self.taken = True
 
     # p and q
 
