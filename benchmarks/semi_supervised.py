@@ -279,7 +279,7 @@ def read_analogies(name, count=100, limit=None):
     import keras
 
     import zoo
-    from zoo.pictures import plots, pretrained
+    from zoo import pictures, pretrained
 
     data = pretrained.read_card(name)["data"]["name"]
     train = zoo.data.load_arrays(data, "train", labels=True, limit=limit)
@@ -290,7 +290,7 @@ def read_analogies(name, count=100, limit=None):
     reader.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     reader.fit(train["x"], train["y"], batch_size=100, epochs=3, verbose=0)
     x = zoo.data.load_arrays(data, "test", limit=count)["x"]
-    cells = plots.analogy_cells(zoo.load(name), {"x": x}, CLASSES)
+    cells = pictures.analogy_cells(zoo.load(name), {"x": x}, CLASSES)
     read = reader.predict(255 * cells.reshape(-1, *cells.shape[2:]), verbose=0).argmax(-1)
     right = read == np.tile(np.arange(CLASSES), len(x))
     return {"percent": 100 * float(right.mean()), "cells": right.size}

@@ -9,11 +9,11 @@ import tensorflow as tf
 from support import lively, random_batch, seed, small
 
 import zoo
+from zoo import pictures
 from zoo.data import load_arrays, load_semi_supervised
 from zoo.errors import InvalidInput
 from zoo.models.guards import StopWhenNotFinite
 from zoo.models.m2 import top_values
-from zoo.pictures import plots
 from zoo.training import train
 
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)
@@ -423,7 +423,7 @@ def test_a_trained_m2_has_pictures_of_styles_and_analogies(tmp_path):
     preset = {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
     train(tmp_path / "run", preset, verbose=0)
     for kind in ("styles", "analogies"):
-        plots.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
+        pictures.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
         assert (tmp_path / f"{kind}.png").stat().st_size > 1000
 
 
