@@ -9,8 +9,9 @@ import pytest
 import typer
 from PIL import Image
 
+import zoo.pictures  # noqa: F401  (registers the kinds)
 from zoo import cli
-from zoo.pictures import plots
+from zoo.registry import PICTURES
 
 COMMANDS = typer.main.get_command(cli.app).commands
 MODEL = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[32]"]
@@ -286,7 +287,7 @@ def test_draws_are_not_means(zoo, run_folder, tmp_path):
     assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", sorted(plots.KINDS.keys() - {"levels", "styles", "analogies"}))
+@pytest.mark.parametrize("kind", sorted(PICTURES.keys() - {"levels", "styles", "analogies"}))
 def test_plot(zoo, run_folder, tmp_path, kind):
     code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
     assert code == 0, lines

@@ -13,7 +13,7 @@ import zoo
 from zoo import evaluation
 from zoo.data.spec import FieldSpec
 from zoo.evaluation import collapse_report
-from zoo.pretrained import cards
+from zoo.pretrained import cards, page
 
 
 def test_draws_of_the_exact_posterior_are_all_effective():
@@ -94,7 +94,7 @@ def test_a_card_says_which_levels_are_unused():
     metrics = two_levels(8.0, 0.0, 0.0)
     card = {"name": "m", "model": "lvae", "config": {}, "metrics": metrics, "versions": {}, "date": ""}
     card["weights"] = {"bytes": 1, "sha256": ""}
-    text = cards.readme(pathlib.Path("no such folder"), card)
+    text = page.page(pathlib.Path("no such folder"), card)
     assert "\nLatent z2 is unused" in text
 
 

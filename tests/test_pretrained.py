@@ -183,7 +183,7 @@ def test_a_pretrained_model_still_has_the_numbers_of_its_card(name):
     except InvalidInput as error:
         pytest.skip(f"{card['data']['name']} is not prepared here: {error}")
     assert describe_dataset(card["data"]["name"])["version"] == card["data"]["version"]
-    now, then = evaluation.probe(model, data), card["probe"]
+    now, then = evaluation.probe(model, data, card["probe"]), card["probe"]
     assert {k: now[k] for k in now if k != "value"} == {k: then[k] for k in then if k != "value"}
     assert now["value"] == pytest.approx(then["value"], abs=1e-2)
 

@@ -9,8 +9,9 @@ import tempfile
 from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.export import export_saved_model, export_tflite, require_equal, verify_tflite
-from zoo.pictures import plots
+from zoo.pictures import draw
 from zoo.pretrained import cards
+from zoo.registry import PICTURES
 from zoo.training.run import KL_LOG, LOG
 
 
@@ -26,9 +27,9 @@ def publish(run, name):
     export_saved_model(model, home, version=1)
     card = pretrained.read_card(home)
     card["tflite"] = measure_tflite(model)
-    for kind in plots.KINDS:
+    for kind in PICTURES:
         with contextlib.suppress(InvalidInput):  # a kind this model has not
-            plots.draw(home, kind, home / f"{kind}.png")
+            draw(home, kind, home / f"{kind}.png")
     cards.write(home, card)
 
 

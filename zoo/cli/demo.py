@@ -38,7 +38,7 @@ def run(folder):
     """Train on digits, load a pretrained model, draw, export and verify, all into `folder`; may be run again."""
     import zoo
     from zoo.export import require_equal, verify_saved_model, verify_tflite
-    from zoo.pictures import plots
+    from zoo.pictures import draw
     from zoo.training import run as training
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,12 +47,12 @@ def run(folder):
     trained, history = training.train(folder / "digits", TRAINED_ON_DIGITS, overwrite=True)
     elbo = history.history["val_elbo"]
     say(f"   Validation ELBO {elbo[0]:.2f} -> {elbo[-1]:.2f} nats; the run is in {folder / 'digits'}.")
-    plots.draw(folder / "digits", "samples", folder / "digits_samples.png")
+    draw(folder / "digits", "samples", folder / "digits_samples.png")
 
     say(f"2. Loading the pretrained {SHOWN}.")
     model = zoo.load(SHOWN)
-    plots.draw(SHOWN, "samples", folder / f"{SHOWN}_samples.png")
-    plots.draw(SHOWN, "training", folder / f"{SHOWN}_training.png")
+    draw(SHOWN, "samples", folder / f"{SHOWN}_samples.png")
+    draw(SHOWN, "training", folder / f"{SHOWN}_training.png")
     say(f"   Its samples and training curves are in {folder}.")
 
     say("3. Exporting it for TF Serving and for phones, and comparing the numbers.")

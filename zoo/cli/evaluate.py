@@ -36,7 +36,6 @@ def evaluate(
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
     import_tensorflow()
     from zoo import evaluation, pretrained
-    from zoo.evaluation import annealing
     from zoo.pretrained import cards
 
     model, card = pretrained.load(name), pretrained.read_card(name)
@@ -47,7 +46,7 @@ def evaluate(
     lengths = {"num_chains": chains, "num_temperatures": temperatures} if ais else {}
     with progress(f"evaluating {name}") as report:
         if ais:
-            metrics = annealing.annealed_importance(model, batches, progress=report, **settings, **lengths)
+            metrics = evaluation.annealed_importance(model, batches, progress=report, **settings, **lengths)
         elif versus:
             other = pretrained.load(versus)
             metrics = evaluation.compare(model, other, batches, progress=report, **settings)

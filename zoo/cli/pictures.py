@@ -58,7 +58,7 @@ def plot(
 def picture(name, kind, output, **settings):
     """Draw one kind of picture of a pretrained model, and say where it is."""
     import_tensorflow()
-    from zoo.pictures import plots
+    from zoo.pictures import draw
 
-    plots.draw(name, kind, output, **settings)
+    draw(name, kind, output, **settings)
     typer.echo(f"wrote {output}")

@@ -4,12 +4,14 @@ import functools
 
 from zoo.creation import model_class
 from zoo.data import (
+    LABELS,
     check_dataset,
     describe_dataset,
     list_datasets,
     load_arrays,
     load_dataset,
     load_semi_supervised,
+    takes_labels,
 )
 from zoo.errors import InvalidInput
 
@@ -20,13 +22,14 @@ def suggest_config(name, source, likelihood=None):
     Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
     """
     arrays = load_arrays(source, "train", limit=1)
-    config = {"data_shape": list(arrays["x"].shape[1:])}
-    if likelihood is None and arrays["x"].shape[-1] != 1:
+    (x,) = arrays.values()
+    config = {"data_shape": list(x.shape[1:])}
+    if likelihood is None and x.shape[-1] != 1:
         config["likelihood"] = "discretized_logistic"
     elif likelihood in (None, "bernoulli"):
         config["binarize"] = "dynamic"
     if "num_classes" in model_class(name)[0].argument_names():
-        config["num_classes"] = int(load_arrays(source, "train", labels=True)["y"].max()) + 1
+        config["num_classes"] = int(load_arrays(source, "train", labels=True)[LABELS].max()) + 1
     return config
 
 
@@ -36,7 +39,7 @@ def data_arguments(model, data, recipe, split="split"):
         "source": data["name"],
         "split": data.get(split, "train"),
         "batch_size": recipe.batch_size,
-        "labels": "y" in model.data_spec,
+        "labels": takes_labels(model.data_spec),
         "limit": data.get("limit"),
         "data_dir": data.get("data_dir"),
     }
@@ -83,7 +86,7 @@ def load_labels(model, data, recipe, part, first_epoch):
         num_labels=data["num_labels"],
         seed=data.get("labels_seed", 0),
         labelled_per_batch=data.get("labelled_per_batch"),
-        num_classes=model.data_spec["y"].maximum + 1,
+        num_classes=model.data_spec[LABELS].maximum + 1,
         order_seed=recipe.seed,
         first_epoch=first_epoch,
     )
