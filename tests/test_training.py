@@ -375,15 +375,24 @@ def test_a_stage_of_another_class_takes_over_the_networks_it_has_too(data, tmp_p
         assert card["epochs_trained"] == 1 and "m1" not in card["config"]
 
 
+def test_a_stage_need_not_begin_from_another(data, tmp_path):
+    wanted = {**preset(data, epochs=1), "stages": [{"name": "other", **preset(data, model="lvae", config=DEEP)}]}
+    train(tmp_path / "both", wanted, verbose=0)
+    train(tmp_path / "alone", preset(data, epochs=1), verbose=0)
+    same_weights(tmp_path / "both", tmp_path / "alone")
+
+
 def labelled(folder):
     """A preset's data with labels of two classes."""
     np.savez(folder / "labelled.npz", x=X, y=np.arange(len(X)) % 2)
     return {"name": str(folder / "labelled.npz"), "split": "train"}
 
 
+DEEP = {"latent_dims": [2, 2], "hidden_units": [3], "data_shape": [4, 4, 1], "encoder": MODEL["encoder"]}
 ENTRY = {"name": "a", "model": "vae", "config": MODEL}
 BAD_STAGES = {
     "two of one name": ([ENTRY, ENTRY], "a", "two stages are called 'a'"),
+    "the last of a list": ([{**ENTRY, "name": "b"}, ENTRY, ENTRY], None, "two stages are called 'a'"),
     "without a name": ([{**ENTRY, "name": None}], "a", "a stage has a name"),
     "a name that is a path": ([{**ENTRY, "name": "../a"}], "a", "a stage has a name"),
     "a later one": ([{**ENTRY, "from": "b"}, {**ENTRY, "name": "b"}], "b", "'b', which is not trained before it"),
@@ -400,7 +409,8 @@ def test_wrong_stages_are_one_line_and_leave_nothing(mistake, data, tmp_path):
     entries, begin, message = BAD_STAGES[mistake]
     with pytest.raises(InvalidInput, match=message) as caught:
         stages = [{**entry, "data": data} for entry in entries]
-        train(tmp_path / "a", {**preset(data), "stages": stages, "from": begin}, verbose=0)
+        last = {**preset(data), "from": begin} if begin else {}
+        train(tmp_path / "a", {**last, "stages": stages}, verbose=0)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
 

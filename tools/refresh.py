@@ -60,7 +60,7 @@ def table(*kinds):
     """What of these kinds there is, as Markdown lines."""
 
     def lines():
-        columns = ["| name | of the | what |", "|---|---|---|"] if len(kinds) > 1 else ["| name | what |", "|---|---|"]
+        columns = ["| name | part | what |", "|---|---|---|"] if len(kinds) > 1 else ["| name | what |", "|---|---|"]
         for kind in kinds:
             of = f" {kind} |" if len(kinds) > 1 else ""
             columns += [

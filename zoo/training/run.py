@@ -73,7 +73,7 @@ def prepared(stage, models):
     recipe = stage.recipe
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
-    source = models.get(stage.begin) or (pretrained.load(stage.begin) if stage.begin else None)
+    source = stage.begin and (models[stage.begin] if stage.begin in models else pretrained.load(stage.begin))
     keras.utils.set_random_seed(recipe.seed)
     model = stage.build(source)
     recipe.check_scalars(model)
@@ -125,7 +125,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
 def card_of(stage, preset, epochs):
     """What the card of a finished stage says beside its model."""
     if stage.goes_on:
-        epochs += pretrained.read_card(stage.origin)["epochs_trained"]
+        epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
         "data": describe(stage.entry["data"]),
         "recipe": dataclasses.asdict(stage.recipe),

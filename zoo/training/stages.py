@@ -58,11 +58,12 @@ def stages_of(directory, preset):
     earlier, last = list(preset.get("stages", [])), {key: value for key, value in preset.items() if key != "stages"}
     if earlier and not {"model", "from"} & last.keys():
         last = {**last, **earlier.pop()}
-    names = [stage_name(entry) for entry in earlier]
+    names = [stage_name(entry) for entry in (*earlier, *([last] if "name" in last else []))]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InvalidInput(f"two stages are called {twice[0]!r}: give each a name of its own")
     stages = {}
-    for name, entry in [*zip(names, earlier, strict=True), (last.get("name"), last)]:
+    for entry in (*earlier, last):
+        name = entry.get("name")
         folder = directory if entry is last else directory / name
         stages[name] = stage_of(name, folder, entry, stages, names)
     return list(stages.values())
