@@ -376,7 +376,7 @@ def test_a_stage_of_another_class_takes_over_the_networks_it_has_too(data, tmp_p
 
 
 def test_a_stage_need_not_begin_from_another(data, tmp_path):
-    wanted = {**preset(data, epochs=1), "stages": [{"name": "other", **preset(data, model="lvae", config=DEEP)}]}
+    wanted = {**preset(data, epochs=1), "stages": [{"name": "other", **preset(data, config={"latent_dim": 3})}]}
     train(tmp_path / "both", wanted, verbose=0)
     train(tmp_path / "alone", preset(data, epochs=1), verbose=0)
     same_weights(tmp_path / "both", tmp_path / "alone")
@@ -388,7 +388,6 @@ def labelled(folder):
     return {"name": str(folder / "labelled.npz"), "split": "train"}
 
 
-DEEP = {"latent_dims": [2, 2], "hidden_units": [3], "data_shape": [4, 4, 1], "encoder": MODEL["encoder"]}
 ENTRY = {"name": "a", "model": "vae", "config": MODEL}
 BAD_STAGES = {
     "two of one name": ([ENTRY, ENTRY], "a", "two stages are called 'a'"),
@@ -401,6 +400,7 @@ BAD_STAGES = {
     "an unknown key": ([{**ENTRY, "recpie": {}}], "a", "stage 'a' takes no argument 'recpie'; did you mean recipe"),
     "a wrong recipe": ([{**ENTRY, "recipe": {"epoch": 1}}], "a", "did you mean epochs"),
     "no model": ([{"name": "a"}], "a", "stage 'a' lacks 'model'"),
+    "a config that is none": ([{**ENTRY, "config": 3}], "a", "config of a preset or stage is a dict, got 3"),
 }
 
 
@@ -452,6 +452,24 @@ def test_a_folder_in_use_is_kept_unless_it_holds_a_run_and_is_to_be_overwritten(
         assert (run / "old").exists()
     train(run, quick, overwrite=True, verbose=0)
     assert not (run / "old").exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([], "is a dict of model"),
+        ({"stages": {}}, "stages of a preset are a list"),
+        ({"stages": [3]}, "is a dict of model"),
+        ({"model": "vae", "data": {}}, "the data of a preset lack a name"),
+        ({"model": "vae", "data": {"name": "digits"}, "start": "vae_mnist"}, "takes no argument 'start'"),
+    ],
+    ids=str,
+)
+def test_what_is_no_preset_is_one_line(wrong, message, tmp_path):
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    with pytest.raises(InvalidInput, match=message) as caught:
+        train(tmp_path / "run", zoo.pretrained.preset(tmp_path / "wrong.json"), verbose=0)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("place", ["/proc/nowhere/run", "a_file/run"])

@@ -71,13 +71,28 @@ def preset(name):
             card measured is left out, and what follows from the rest.
     """
     content = read_json(name) if str(name).endswith(".json") else read_card(name)
-    if not isinstance(content, dict) or "format" not in content:
+    check_preset(content)
+    if "format" not in content:
         return content
     wanted = {key: content[key] for key in PRESET if key in content}
     wanted["data"] = {key: value for key, value in content.get("data", {}).items() if key not in DERIVED}
     if wanted["config"].get("seed") == wanted.get("recipe", {}).get("seed"):
         wanted["config"].pop("seed", None)
     return wanted
+
+
+def check_preset(content):
+    """Raise `InvalidInput` unless a preset, or a stage of one, is a dict of dicts, and its stages a list of such."""
+    if not isinstance(content, dict):
+        raise InvalidInput(f"a preset or stage is a dict of {', '.join(PRESET)}, got {content!r}")
+    for key in ("config", "data", "recipe"):
+        if not isinstance(content.get(key, {}), dict):
+            raise InvalidInput(f"{key} of a preset or stage is a dict, got {content[key]!r}")
+    stages = content.get("stages", [])
+    if not isinstance(stages, list):
+        raise InvalidInput(f"the stages of a preset are a list, got {stages!r}")
+    for stage in stages:
+        check_preset(stage)
 
 
 def load(name, model=None, **config):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoo import pretrained
 from zoo.creation import create, model_class
 from zoo.errors import InvalidInput, nearest
-from zoo.pretrained.store import PRESET
+from zoo.pretrained.store import PRESET, check_preset
 from zoo.registry import check_arguments
 from zoo.training.recipe import Recipe
 
@@ -55,6 +55,7 @@ def stages_of(directory, preset):
         InvalidInput: keys that a preset has not, stages of one name or without one, a stage that begins from a later
             one, a wrong recipe.
     """
+    check_preset(preset)
     earlier, last = list(preset.get("stages", [])), {key: value for key, value in preset.items() if key != "stages"}
     if earlier and not {"model", "from"} & last.keys():
         last = {**last, **earlier.pop()}
@@ -85,6 +86,8 @@ def stage_of(name, folder, entry, earlier, names):
     for key in ("data",) if begin else ("model", "data"):
         if key not in entry:
             raise InvalidInput(f"{owner} lacks {key!r}; it takes {', '.join(PRESET)}")
+    if "name" not in entry["data"]:
+        raise InvalidInput(f"the data of {owner} lack a name, of a data set, a folder or a file")
     model, origin, goes_on = entry.get("model"), None, False
     if begin:
         origin, its_model, its_config = origin_of(begin, owner, earlier, names)
