@@ -29,8 +29,8 @@ class Autoencoder(VAE):
 
     capabilities = frozenset()
 
-    def run(self, inputs, **settings):
-        p = super().run(inputs, **settings)
+    def run(self, inputs, *args, **kwargs):
+        p = super().run(inputs, *args, **kwargs)
         return p._replace(trace=p.trace._replace(log_prior={}, log_posterior={}))
 
     def require(self, thing, needs):

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.data.check import check_batch
-from zoo.data.spec import FieldSpec
+from zoo.data.spec import FieldSpec, named_fields
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
@@ -282,10 +282,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
 
         In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), or observed everywhere.
         """
-        if isinstance(batch, tuple):
-            batch = dict(zip(self.data_spec, batch, strict=False))
-        if not isinstance(batch, dict):
-            batch = {self.fields_of("data")[0]: batch}
+        batch = named_fields(batch, self.data_spec)
         missing = [name for name, spec in self.data_spec.items() if name not in batch and not spec.optional]
         if missing:
             raise InvalidInput(f"the batch lacks {', '.join(missing)}; the model takes {', '.join(self.data_spec)}")
@@ -320,7 +317,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
         return tf.cast(noise < x, tf.float32)
 
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):
-        """The `Trace` of a batch, a dict of fields or the first alone; for a training step (`needs`) the whole `Pass`."""
+        """The `Trace` of a batch, a dict of fields or the first alone; the whole `Pass` for a step, which has `needs`."""
         if not isinstance(inputs, dict):
             inputs = {self.fields_of("data")[0]: inputs}
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())

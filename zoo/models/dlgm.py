@@ -13,8 +13,8 @@ import keras
 
 from zoo.models.hierarchical_vae import standard_normal
 from zoo.models.lvae import BottomUpFeatures
-from zoo.posteriors.conditional import fold, unfold
 from zoo.networks.mlp import Chain
+from zoo.posteriors.conditional import fold, unfold
 from zoo.registry import POSTERIORS, register
 
 

@@ -21,8 +21,9 @@ from zoo.models.verbs import single
 from zoo.networks.mlp import dense_layers
 from zoo.objectives.trace import Pass, Trace
 from zoo.posteriors.conditional import ConditionalGaussian
-from zoo.randomness import as_seed, normal_rows, seeded, split_rows
+from zoo.randomness import as_seed, seeded
 from zoo.registry import POSTERIORS, register
+from zoo.rows import normal_rows, split_rows
 
 tfd = tfp.distributions
 

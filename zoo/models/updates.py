@@ -18,7 +18,9 @@ def apply_if(finite, moves):
     def apply_on_all(strategy, bad, *gradients):
         def apply(*gradients):
             parts = iter(gradients)
-            apply_all([(move[0], [next(parts) for _ in range(n)], move[2]) for move, n in zip(moves, counts, strict=True)])
+            apply_all(
+                [(move[0], [next(parts) for _ in range(n)], move[2]) for move, n in zip(moves, counts, strict=True)]
+            )
 
         def apply_each():
             strategy.extended.call_for_each_replica(apply, args=gradients)

@@ -138,16 +138,21 @@ class VAE(EncoderDecoder):
         return {self.fields_of("data")[0]: self.likelihood(latents["z"], **condition)}
 
     def draw(self, seeds, condition):
-        return {"z": self.prior_head.draw(seeds)}
+        return {"z": self.code_prior.draw(seeds)}
 
     # Geometry: the prior's
 
+    @property
+    def code_prior(self):
+        """The part that is the prior of z."""
+        return self.prior_head
+
     def between(self, start, stop, place):
-        return {**super().between(start, stop, place), "z": self.prior_head.between(start["z"], stop["z"], place)}
+        return {**super().between(start, stop, place), "z": self.code_prior.between(start["z"], stop["z"], place)}
 
     def plane(self, probabilities):
         """z [N, D] at quantiles of the prior, of probabilities [N, D]."""
-        return self.prior_head.quantiles(probabilities)
+        return self.code_prior.quantiles(probabilities)
 
 
 def closed_form_kl(posterior, prior):

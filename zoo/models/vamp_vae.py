@@ -23,9 +23,7 @@ tfd = tfp.distributions
 NO_DENSITY = "a vamp_vae scores its posterior at any z, and this posterior has no log density there: use diagonal"
 
 
-@register(
-    "vamp_vae", "VampPrior: the posterior's mixture over pseudo-inputs as the prior", "Tomczak & Welling 2018"
-)
+@register("vamp_vae", "VampPrior: the posterior's mixture over pseudo-inputs as the prior", "Tomczak & Welling 2018")
 @keras.saving.register_keras_serializable("zoo")
 class VampVAE(VAE):
     """A VAE with a VampPrior.

@@ -44,7 +44,9 @@ class Verbs:
         ends = [self.inputs(**self.named(x), **condition) for x in (x0, x1)]
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
-        path = [self.means(self.between(start, stop, place), given) for place in tf.unstack(tf.linspace(0.0, 1.0, steps))]
+        path = [
+            self.means(self.between(start, stop, place), given) for place in tf.unstack(tf.linspace(0.0, 1.0, steps))
+        ]
         return single({name: tf.stack([means[name] for means in path]) for name in path[0]})
 
     def log_prob(self, x, num_samples=100, seed=None, **condition):
@@ -104,7 +106,9 @@ class Verbs:
             "score": (self.serve_score, [*data, "seed", *condition], ("bound",)),
             "classify": (self.serve_classify, data, ("classifier",)),
         }
-        return {name: (method, inputs) for name, (method, inputs, needs) in known.items() if self.offers.issuperset(needs)}
+        return {
+            name: (method, inputs) for name, (method, inputs, needs) in known.items() if self.offers.issuperset(needs)
+        }
 
     def serve_reconstruct(self, **fields):
         return renamed(self.means(self.code(self.observed(fields)), self.condition_of(fields)))
@@ -135,7 +139,7 @@ class Verbs:
         return tf.vectorized_map(row, {**fields, "seed": tf.bitcast(seed, tf.int32)})
 
     def serve_classify(self, **fields):
-        probabilities = self.probabilities(self.observed(fields))
+        probabilities = self.probabilities(self.image(self.observed(fields)))
         return {"probabilities": probabilities, "label": tf.argmax(probabilities, -1, tf.int32)}
 
 
