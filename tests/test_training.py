@@ -545,12 +545,13 @@ def test_every_optimiser_of_keras_trains_and_its_state_is_resumed(name, data, tm
 
 
 def test_schedules_move_scalars_by_name(data, tmp_path):
-    linear = {"name": "linear", "steps": 12}
-    runs = [
-        train(tmp_path / key, preset(data, epochs=1, **settings), verbose=0)[0]
-        for key, settings in (("a", {"kl": linear}), ("b", {"schedules": {"beta": linear}}))
-    ]
-    assert [float(model.beta) for model in runs] == [pytest.approx((STEPS - 1) / 12)] * 2
+    linear, config = {"name": "linear", "steps": 12}, {"penalties": ["mmd"]}
+    wanted = preset(data, config=config, epochs=1, kl=linear, schedules={"mmd.weight": {**linear, "stop": 5.0}})
+    model, _ = train(tmp_path / "a", wanted, verbose=0)
+    assert float(model.beta) == pytest.approx((STEPS - 1) / 12)
+    assert float(model.scalars["mmd.weight"]) == pytest.approx(5 * (STEPS - 1) / 12)
+    same, _ = train(tmp_path / "b", preset(data, epochs=1, schedules={"beta": linear}), verbose=0)
+    assert float(same.beta) == float(model.beta)
 
 
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
