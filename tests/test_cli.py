@@ -182,16 +182,19 @@ def test_a_card_and_a_file_train_as_presets(zoo, run_folder, tmp_path):
     stages = [
         {"name": "first", "model": "vae", "data": card["data"], "config": card["config"], "recipe": {"epochs": 1}}
     ]
-    wanted = {"model": "iwae", "stages": stages, "from": "first", "data": card["data"]}
+    wanted = {"stages": [*stages, {"name": "last", "model": "iwae", "from": "first", "data": card["data"]}]}
     (tmp_path / "staged.json").write_text(json.dumps(wanted))
-    options = ["--epochs", 1, "--limit", 200, "--seed", 4, "--recipe", "optimizer=lion"]
+    options = ["--epochs", 1, "--limit", 200, "--seed", 4, "--recipe", "optimizer.weight_decay=0.01"]
     code, out, _ = zoo("train", "--preset", tmp_path / "staged.json", *options, "--output", tmp_path / "staged")
     assert code == 0
     assert [line for line in out.splitlines() if line.startswith("stage")] == [
         "stage 1 of 2: first, vae",
-        "stage 2 of 2: staged, iwae",
+        "stage 2 of 2: last, iwae",
     ]
-    for path, optimizer in ((tmp_path / "staged", "lion"), (tmp_path / "staged" / "first", "adam")):
+    for path, optimizer in (
+        (tmp_path / "staged", {"name": "adam", "weight_decay": 0.01}),
+        (tmp_path / "staged" / "first", "adam"),
+    ):
         card = json.loads((path / "card.json").read_text())
         assert (card["seed"], card["data"]["limit"], card["recipe"]["optimizer"]) == (4, 200, optimizer)
 

@@ -528,10 +528,18 @@ def test_a_checkpoint_of_another_model_is_refused(runs, tmp_path):
 
 
 @pytest.mark.parametrize("name", optimizers.known())
-def test_every_optimiser_of_keras_trains_and_its_state_is_resumed(name, data, tmp_path):
-    wanted = preset(data, epochs=2, optimizer={"name": name.upper(), "weight_decay": 1e-3}, learning_rate=1e-4)
-    whole, _ = train(tmp_path / "whole", wanted, verbose=0)
-    assert type(whole.optimizer).__name__.lower() == name and whole.optimizer.weight_decay == 1e-3
+def test_every_optimiser_of_keras_is_known_by_name_and_takes_its_arguments(name):
+    recipe = Recipe(optimizer={"name": name.upper(), "weight_decay": 1e-3}, learning_rate=0.1, clipnorm=2.0)
+    optimizer = recipe.make_optimizer(1)
+    assert type(optimizer).__name__.lower() == name
+    assert (optimizer.weight_decay, optimizer.global_clipnorm) == (1e-3, 2.0)
+    assert float(optimizer.learning_rate) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["muon", "ftrl"])
+def test_the_state_of_any_optimiser_is_resumed(name, data, tmp_path):
+    wanted = preset(data, epochs=2, optimizer=name)
+    train(tmp_path / "whole", wanted, verbose=0)
 
     def interrupt(self, epoch, logs=None):
         if epoch:

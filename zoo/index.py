@@ -6,7 +6,6 @@ Whatever is registered with a literal name is found: `@register("vae", "about", 
 
 import ast
 import functools
-import inspect
 import pathlib
 import re
 from typing import NamedTuple
@@ -161,8 +160,8 @@ def recipe():
 
 
 def text(entry, package=PACKAGE):
-    """What an entry's module (of a model: its story) and docstring say, without the arguments."""
+    """What the docstring of an entry says, without the arguments; of a model its module's before it."""
     node, _ = definition(entry.target, package)
-    said = re.split(r"\n\n(?:Args|Attributes|Raises):\n", inspect.cleandoc(ast.get_docstring(node) or ""))[0]
+    said = re.split(r"\n\n(?:Args|Attributes|Raises):\n", ast.get_docstring(node) or "")[0]
     above = [ast.get_docstring(entry.module) or ""] if entry.kind == "models" else []
     return "\n\n".join([*above, said])

@@ -85,15 +85,18 @@ def begun(model, preset, start, dataset, set_):
 
 def laid_over(chosen, config, recipe, of_all, data, data_of_all):
     """A preset with what the command line says over it; `of_all` and `data_of_all` are over its stages too."""
+    from zoo.training import Recipe
+
     stages = [
         {**s, "recipe": {**s.get("recipe", {}), **of_all}, "data": {**s.get("data", {}), **data_of_all}}
         for s in chosen.get("stages", [])
     ]
     if config:
-        chosen = {**chosen, "config": merge(chosen.get("config", {}), config, defaults_of(chosen["model"]))}
+        defaults = defaults_of(chosen["model"]) if "model" in chosen else {}
+        chosen = {**chosen, "config": merge(chosen.get("config", {}), config, defaults)}
     return {
         **chosen,
-        "recipe": {**merge(chosen.get("recipe", {}), recipe), **of_all},
+        "recipe": {**merge(chosen.get("recipe", {}), recipe, vars(Recipe())), **of_all},
         "data": {**chosen.get("data", {}), **data, **data_of_all},
         **({"stages": stages} if stages else {}),
     }

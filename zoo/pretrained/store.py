@@ -73,7 +73,7 @@ def preset(name):
     content = read_json(name) if str(name).endswith(".json") else read_card(name)
     check_preset(content)
     if "format" not in content:
-        return content
+        return with_last_stage(content)
     wanted = {key: content[key] for key in PRESET if key in content}
     wanted["data"] = {key: value for key, value in content.get("data", {}).items() if key not in DERIVED}
     if wanted["config"].get("seed") == wanted.get("recipe", {}).get("seed"):
@@ -93,6 +93,12 @@ def check_preset(content):
         raise InvalidInput(f"the stages of a preset are a list, got {stages!r}")
     for stage in stages:
         check_preset(stage)
+
+
+def with_last_stage(preset):
+    """A preset that is nothing but stages, as what its last stage says and the stages before it."""
+    *earlier, last = preset.get("stages") or [{}]
+    return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
 
 def load(name, model=None, **config):

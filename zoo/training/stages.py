@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoo import pretrained
 from zoo.creation import create, model_class
 from zoo.errors import InvalidInput, nearest
-from zoo.pretrained.store import PRESET, check_preset
+from zoo.pretrained.store import PRESET, check_preset, with_last_stage
 from zoo.registry import check_arguments
 from zoo.training.recipe import Recipe
 
@@ -56,9 +56,8 @@ def stages_of(directory, preset):
             one, a wrong recipe.
     """
     check_preset(preset)
-    earlier, last = list(preset.get("stages", [])), {key: value for key, value in preset.items() if key != "stages"}
-    if earlier and not {"model", "from"} & last.keys():
-        last = {**last, **earlier.pop()}
+    preset = with_last_stage(preset)
+    earlier, last = preset.get("stages", []), {key: value for key, value in preset.items() if key != "stages"}
     names = [stage_name(entry) for entry in (*earlier, *([last] if "name" in last else []))]
     if twice := [name for name in names if names.count(name) > 1]:
         raise InvalidInput(f"two stages are called {twice[0]!r}: give each a name of its own")
