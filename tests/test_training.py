@@ -343,6 +343,8 @@ def test_stages_are_trained_one_after_the_other_each_in_a_run_of_its_own(data, t
     nothing_but_stages = [wanted["stages"][0], {"name": "three_draws", **single}]
     train(tmp_path / "listed", {"stages": nothing_but_stages}, verbose=0)
     same_weights(tmp_path / "listed", tmp_path / "whole")
+    listed = zoo.pretrained.preset(tmp_path / "listed")
+    assert (listed["from"], listed["stages"]) == ("one_draw", wanted["stages"])
 
 
 def test_a_run_of_stages_that_was_killed_in_any_of_them_is_the_run_that_was_not(data, tmp_path):

@@ -71,9 +71,9 @@ def preset(name):
             card measured is left out, and what follows from the rest.
     """
     content = read_json(name) if str(name).endswith(".json") else read_card(name)
-    check_preset(content)
+    content = checked_preset(content)
     if "format" not in content:
-        return with_last_stage(content)
+        return content
     wanted = {key: content[key] for key in PRESET if key in content}
     wanted["data"] = {key: value for key, value in content.get("data", {}).items() if key not in DERIVED}
     if wanted["config"].get("seed") == wanted.get("recipe", {}).get("seed"):
@@ -95,8 +95,9 @@ def check_preset(content):
         check_preset(stage)
 
 
-def with_last_stage(preset):
-    """A preset that is nothing but stages, as what its last stage says and the stages before it."""
+def checked_preset(preset):
+    """A preset, checked; one that is nothing but stages becomes what its last stage says, with those before it."""
+    check_preset(preset)
     *earlier, last = preset.get("stages") or [{}]
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from zoo import pretrained
 from zoo.data import load_dataset
 from zoo.files import output_folder, read_json, write_json
+from zoo.pretrained.store import checked_preset
 from zoo.training.callbacks import KLPerUnitLogger
 from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
@@ -44,7 +45,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
         FloatingPointError: updates stayed non-finite; the last checkpoint is untouched.
     """
     directory = pathlib.Path(directory)
-    preset = read_json(directory / RUN) if resume else preset
+    preset = checked_preset(read_json(directory / RUN) if resume else preset)
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained

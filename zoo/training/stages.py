@@ -14,7 +14,7 @@ from typing import NamedTuple
 from zoo import pretrained
 from zoo.creation import create, model_class
 from zoo.errors import InvalidInput, nearest
-from zoo.pretrained.store import PRESET, check_preset, with_last_stage
+from zoo.pretrained.store import PRESET
 from zoo.registry import check_arguments
 from zoo.training.recipe import Recipe
 
@@ -55,8 +55,6 @@ def stages_of(directory, preset):
         InvalidInput: keys that a preset has not, stages of one name or without one, a stage that begins from a later
             one, a wrong recipe.
     """
-    check_preset(preset)
-    preset = with_last_stage(preset)
     earlier, last = preset.get("stages", []), {key: value for key, value in preset.items() if key != "stages"}
     names = [stage_name(entry) for entry in (*earlier, *([last] if "name" in last else []))]
     if twice := [name for name in names if names.count(name) > 1]:
