@@ -12,7 +12,7 @@ from zoo.errors import InvalidInput, check_positive
 
 
 class ExponentialMovingAverage(keras.callbacks.Callback):
-    """Averages every floating-point weight of the model, adversaries left out; validation inside `fit` and the model after it use the average.
+    """Averages every floating-point weight of the model itself; validation in `fit` and the model after it use it.
 
     Keras' own `use_ema` overwrites the weights at the end of `fit`, which no resumed run survives; here the trained
     weights stay in place until the training ends. Polyak & Juditsky 1992.
