@@ -50,7 +50,7 @@ def test_loading_gives_the_model_that_was_saved(name, tmp_path):
     for expected, actual in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(expected, actual)
     x = random_batch(model)
-    np.testing.assert_array_equal(copy(x, seed=seed(1)).log_likelihood, model(x, seed=seed(1)).log_likelihood)
+    np.testing.assert_array_equal(copy(x, seed=seed(1)).log_weight, model(x, seed=seed(1)).log_weight)
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["card.json", "model.weights.h5"]
 
 
