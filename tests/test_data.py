@@ -24,7 +24,7 @@ from zoo.errors import InvalidInput
 
 COUNT, BATCH = 100, 32
 IMAGES = {"x": np.arange(COUNT, dtype="uint8").reshape(COUNT, 1, 1, 1), "y": np.arange(COUNT)}
-SPEC = {"x": FieldSpec((4, 4, 1), "float32", 0.0, 1.0), "y": FieldSpec((), "int32", -1, 9)}
+SPEC = {"x": FieldSpec((4, 4, 1), "float32", 0.0, 1.0), "y": FieldSpec((), "int32", -1, 9, "label")}
 X, Y = np.full((5, 4, 4, 1), 0.5, "float32"), np.array([-1, 0, 3, 9, 9])
 
 
@@ -231,6 +231,46 @@ def test_batches_that_do_not_fit_are_told_why(batch, message):
     with pytest.raises(InvalidInput, match=re.escape(message)) as error:
         check_batch(batch, SPEC)
     assert "\n" not in str(error.value)
+
+
+MASKED = {**SPEC, "seen": FieldSpec((4, 4, 1), "float32", 0, 1, "mask", optional=True)}
+SEEN = (np.arange(X.size).reshape(X.shape) % 3 > 0).astype("float32")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "uint8", "int64", "bool"])
+def test_what_a_mask_says_is_missing_may_hold_anything(dtype):
+    holes = np.where(SEEN, X, np.nan)
+    for batch in ({"x": holes, "y": Y, "seen": SEEN.astype(dtype)}, (holes, Y, SEEN.astype(dtype)), (X, Y)):
+        check_batch(batch, MASKED)
+    for batch, message in (
+        ((holes, Y), "NaN or infinite"),
+        ((holes, Y, 1 - SEEN), "NaN or infinite"),
+        ((holes, Y, 2 * SEEN), "seen is 1 where a value was observed and 0 where it is missing"),
+        ((holes, Y, SEEN[..., 0]), "seen has shape (5, 4, 4), the model takes (batch, 4, 4, 1)"),
+    ):
+        with pytest.raises(InvalidInput, match=re.escape(message)):
+            check_batch(batch, MASKED)
+
+
+def test_fields_are_known_by_their_role_whatever_their_name():
+    spec = {"pixels": SPEC["x"], "kind": FieldSpec((), "int32", 0, 9, "condition"), "digit": FieldSpec((), "int32")}
+    check_batch((X, Y % 10, Y), spec)
+    for batch, message in (
+        (X[0], "add a batch axis, pixels[None]"),
+        ((X, Y, Y), "kind has labels down to -1"),
+        (X, "the model needs labels kind"),
+        ({"pixels": X, "kind": Y % 10}, "the model needs labels digit"),
+    ):
+        with pytest.raises(InvalidInput, match=re.escape(message)):
+            check_batch(batch, spec)
+
+
+def test_further_fields_come_along_in_their_rows():
+    arrays = {**IMAGES, "mask": np.arange(COUNT) % 2 == 0, "weight": np.arange(COUNT) / 2}
+    for batch in load_dataset(arrays, batch_size=BATCH, labels=True):
+        assert (batch["mask"].dtype, batch["weight"].dtype) == ("int32", "float32")
+        np.testing.assert_array_equal(batch["mask"], 1 - batch["y"] % 2)
+        np.testing.assert_array_equal(batch["weight"], batch["y"] / 2)
 
 
 def test_data_sets_are_checked_by_their_first_batches():

@@ -13,6 +13,7 @@ import zoo
 from zoo.distributions import FlowPosterior, Mixture
 from zoo.errors import InvalidInput
 from zoo.networks.conditioners import MADE
+from zoo.priors import Prior
 from zoo.registry import POSTERIORS
 
 tfd = tfp.distributions
@@ -218,6 +219,45 @@ def test_probabilities_under_a_prior_sum_to_one_and_are_the_frequencies_of_sampl
     counts = np.bincount((samples @ [8, 4, 2, 1]).astype(int), minlength=16)
     noise = np.sqrt(probability * (1 - probability) / DRAWS + error**2)
     assert np.all(abs(counts / DRAWS - probability) < 5 * noise)
+
+
+@pytest.mark.parametrize("name", ["vae", *PRIORS])
+def test_a_priors_draws_by_row_are_those_of_each_rows_seed(name):
+    """And without a loop, but for the mixtures whose components are no diagonal Gaussians."""
+    model = lively_prior(name, **PRIORS.get(name, {}))
+    seeds = tf.constant(np.random.RandomState(0).randint(-(2**31), 2**31, (50, 2)), tf.int32)
+    draw = model.prior().sample_rows if name == "vamp_vae" else model.prior_head.draw
+    each = np.stack([model.prior().sample(seed=row) for row in seeds])
+    np.testing.assert_allclose(draw(seeds), each, rtol=1e-5, atol=1e-5)
+    graph = tf.function(draw).get_concrete_function(tf.TensorSpec([None, 2], tf.int32)).graph
+    assert not any("While" in op.type for op in graph.get_operations())
+    loc = model.posterior(tf.zeros([6, 2, 2, 1])).mean()
+    mixture = Mixture(tf.zeros([6]), tfd.MultivariateNormalTriL(loc, tf.eye(2)[None] + tf.zeros([6, 1, 1])))
+    np.testing.assert_allclose(mixture.sample_rows(seeds[:5]), [mixture.sample(seed=row) for row in seeds[:5]])
+
+
+class Shifted(Prior):
+    """N(3, 1): nothing but a density."""
+
+    def distribution(self):
+        return tfd.Independent(tfd.Normal(tf.fill([2], 3.0), tf.ones([2])), 1)
+
+
+def test_a_prior_owns_its_geometry():
+    """A grid that is even in probability holds even mass: its points are the quantiles of the prior's own draws."""
+    probabilities = tf.constant([[0.1, 0.5], [0.5, 0.9]])
+    for name in ("vae", "flow_prior_vae"):
+        prior = lively_prior(name, **PRIORS.get(name, {})).prior_head
+        z = prior.quantiles(probabilities)
+        base = prior.distribution().pull(z)[0] if name != "vae" else z
+        np.testing.assert_allclose(tfd.Normal(0.0, 1.0).cdf(base), probabilities, atol=1e-5)
+        np.testing.assert_allclose(prior.between(z[0], z[1], 0.25), 0.75 * z[0] + 0.25 * z[1], atol=1e-6)
+    own, mixture = Shifted(), lively_prior("mixture_prior_vae", **PRIORS["mixture_prior_vae"]).prior_head
+    seeds = tf.constant([[1, 2], [3, 4]])
+    np.testing.assert_allclose(own.draw(seeds), [own.distribution().sample(seed=row) for row in seeds])
+    for prior in (own, mixture):
+        with pytest.raises(InvalidInput, match="has no quantiles"):
+            prior.quantiles(probabilities)
 
 
 def test_a_flow_prior_at_rest_is_the_standard_normal():

@@ -11,16 +11,21 @@ class Registry(dict):
     A specification is a name, a dict `{"name": ..., argument: value, ...}`, or a finished object.
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind, **marks):
         super().__init__()
-        self.kind = kind
+        self.kind, self.marks = kind, marks
 
-    def register(self, name):
-        """Decorator that files a class or function under `name`."""
+    def register(self, name, **marks):
+        """Decorator that files a class or function under `name`; `marks` become its attributes.
+
+        The mark `needs` lists what a model must offer (`LatentVariableModel.offers`).
+        """
 
         def add(factory):
             if name in self:
                 raise ValueError(f"{self.kind} {name!r} is registered twice")
+            for mark, value in {**self.marks, **marks}.items():
+                setattr(factory, mark, value)
             self[name] = factory
             return factory
 
@@ -102,11 +107,18 @@ DECODERS = Registry("decoder")
 POSTERIORS = Registry("posterior")
 PRIORS = Registry("prior")
 LIKELIHOODS = Registry("likelihood")
-BOUNDS = Registry("bound")
+BOUNDS = Registry("bound", needs=(), for_inference=None)
+PENALTIES = Registry("penalty")
 
 
-def register(name, **defaults):
-    """Decorator: file a model class under `name`; `defaults` are the arguments that set the name apart."""
+def register(name, about, paper="", **defaults):
+    """Decorator: file a model class under `name`.
+
+    Args:
+        about: what it is, in one line.
+        paper: who described it.
+        **defaults: the arguments that set the name apart from others of the class.
+    """
 
     def add(cls):
         MODELS.register(name)((cls, defaults))

@@ -6,7 +6,7 @@ from zoo.data.check import check_batch, check_dataset
 from zoo.data.pipeline import load_dataset
 from zoo.data.prepare import prepare_dataset
 from zoo.data.semi_supervised import load_semi_supervised
-from zoo.data.spec import FieldSpec
+from zoo.data.spec import FieldSpec, named_fields, takes_labels
 
 __all__ = [
     "FieldSpec",
@@ -17,5 +17,7 @@ __all__ = [
     "load_arrays",
     "load_dataset",
     "load_semi_supervised",
+    "named_fields",
     "prepare_dataset",
+    "takes_labels",
 ]

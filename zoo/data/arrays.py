@@ -24,7 +24,8 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
             memory have no splits: they are taken whole.
         limit: only the first `limit` examples.
 
-    Arrays of named data sets are cached and read-only. uint8 stays uint8, other numbers become float32.
+    Arrays of named data sets are cached and read-only. Images of uint8 stay so, other numbers become float32, and
+    labels and other whole numbers beside the images int32.
     """
     if isinstance(source, str) and source in DATASETS:
         arrays = _named(source, split, str(resolve_data_dir(data_dir)))
@@ -163,7 +164,7 @@ def _from_file(path):
 
 
 def _from_arrays(arrays):
-    """A dict of arrays of one length; uint8 stays, labels become int32, other numbers float32."""
+    """A dict of arrays of one length; images of uint8 stay, labels and other whole numbers become int32."""
     arrays = dict(arrays) if isinstance(arrays, dict) else {"x": arrays}
     if "x" not in arrays:
         raise InvalidInput(f"arrays need a field 'x' with the images; got {sorted(map(str, arrays)) or 'none'}")
@@ -179,7 +180,7 @@ def _from_arrays(arrays):
 
 
 def _cast(name, array):
-    """uint8 and integer labels keep their meaning, everything else is float32."""
-    if name == "y" and array.dtype.kind in "biu":
+    """Images of uint8 keep their meaning, and so do whole numbers in other fields; everything else is float32."""
+    if name != "x" and array.dtype.kind in "biu":
         return array.astype("int32")
     return array if array.dtype == np.uint8 else array.astype("float32")

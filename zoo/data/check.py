@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from zoo.data.spec import named_fields
 from zoo.errors import InvalidInput
 
 
@@ -33,40 +34,41 @@ def check_batch(batch, data_spec):
     """Raise `InvalidInput`, in one line that says what to do, unless `batch` fits `data_spec`.
 
     Args:
-        batch: a dict of arrays or tensors [B, ...], a bare array (= x) or a tuple (x, y).
-        data_spec: field name -> `FieldSpec`; fields that the model does not take are ignored.
+        batch: a dict of arrays or tensors [B, ...], a tuple in the order of `data_spec`, or its first field alone.
+        data_spec: field name -> `FieldSpec`; fields that the model does not take are ignored. Where a mask says that
+            a value is missing, the data may hold anything.
     """
-    fields = _fields(batch)
-    sizes = {}
+    fields = named_fields(batch, data_spec)
+    arrays = {}
     for name, spec in data_spec.items():
-        if name not in fields:
-            raise InvalidInput(_missing(name, fields))
-        array = fields[name]
-        array = np.asarray(array.numpy() if hasattr(array, "numpy") else array)
-        _check_dtype(name, array, spec)
-        _check_shape(name, array, spec)
-        _check_values(name, array, spec)
-        sizes[name] = len(array)
+        if name in fields:
+            array = fields[name]
+            arrays[name] = np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+            _check_dtype(name, arrays[name], spec)
+            _check_shape(name, arrays[name], spec)
+        elif not spec.optional:
+            raise InvalidInput(_missing(name, spec, fields))
+    sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise InvalidInput(f"fields of one batch must have one length, but got {sizes}")
+    masks = {data_spec[name].shape: array for name, array in arrays.items() if data_spec[name].role == "mask"}
+    for name, array in arrays.items():
+        spec = data_spec[name]
+        if spec.role == "data" and spec.shape in masks:
+            array = array[masks[spec.shape].astype(bool)]
+        _check_values(name, array, spec)
 
 
-def _fields(batch):
-    """Name -> array of a batch in any of the forms `check_batch` takes."""
-    if isinstance(batch, (tuple, list)) and isinstance(batch[0], dict):
-        batch = batch[0]
-    if isinstance(batch, dict):
-        return batch
-    if isinstance(batch, (tuple, list)):
-        return dict(zip(("x", "y"), batch, strict=False))
-    return {"x": batch}
-
-
-def _missing(name, fields):
+def _missing(name, spec, fields):
     """What to say about a field that is not there."""
-    if name == "y":
-        return "the model needs labels y: load_dataset(..., labels=True)"
+    if _is_label(spec):
+        return f"the model needs labels {name}: load_dataset(..., labels=True)"
     return f"the model needs a field {name!r}, but the batch has {', '.join(map(repr, fields)) or 'none'}"
+
+
+def _is_label(spec):
+    """Whether a field names a class, observed or not."""
+    return spec.role in ("data", "label", "condition") and not spec.shape and np.dtype(spec.dtype).kind in "iu"
 
 
 def _check_dtype(name, array, spec):
@@ -75,6 +77,8 @@ def _check_dtype(name, array, spec):
     if array.dtype.kind not in "biuf":
         held = "text or objects" if array.dtype.kind in "OSU" else array.dtype
         raise InvalidInput(f"{name} holds {held}, the model takes {spec.dtype}")
+    if spec.role == "mask":
+        return
     if integer and array.dtype.kind == "f":
         raise InvalidInput(f"{name} holds {array.dtype}, the model takes whole numbers: {name}.astype({spec.dtype!r})")
     if not integer and array.dtype.kind in "iu" and not _is_image(array, spec):
@@ -83,7 +87,7 @@ def _check_dtype(name, array, spec):
 
 def _is_image(array, spec):
     """uint8 0..255 stands for 0..1, which a field of unbounded values takes too."""
-    return array.dtype == np.uint8 and spec.dtype == "float32" and spec.maximum in (None, 1)
+    return spec.role != "mask" and array.dtype == np.uint8 and spec.dtype == "float32" and spec.maximum in (None, 1)
 
 
 def _check_shape(name, array, spec):
@@ -91,22 +95,24 @@ def _check_shape(name, array, spec):
     got, wanted = array.shape[1:], tuple(spec.shape)
     if array.ndim and len(got) == len(wanted) and all(w is None or g == w for g, w in zip(got, wanted, strict=True)):
         return
-    if name != "x":
+    if spec.role != "data" or not wanted:
         expected = ", ".join(["batch", *map(str, wanted)])
         raise InvalidInput(f"{name} has shape {array.shape}, the model takes ({expected})")
     if array.shape == wanted:
-        hint = "add a batch axis, x[None]"
+        hint = f"add a batch axis, {name}[None]"
     elif (*got, 1) == wanted:
-        hint = "add a channel axis, x[..., None]"
+        hint = f"add a channel axis, {name}[..., None]"
     else:
         hint = f"change the images, or create the model with data_shape={got}"
-    raise InvalidInput(f"x has shape {got}, the model takes {wanted}: {hint}")
+    raise InvalidInput(f"{name} has shape {got}, the model takes {wanted}: {hint}")
 
 
 def _check_values(name, array, spec):
     """Finite, and between minimum and maximum."""
     if not array.size:
         return
+    if spec.role == "mask" and not np.isin(array, (0, 1)).all():
+        raise InvalidInput(f"{name} is 1 where a value was observed and 0 where it is missing, and nothing else")
     if _is_image(array, spec):
         if array.max() == 1:
             raise InvalidInput(f"{name} is uint8 with values 0 and 1, but uint8 means 0..255: multiply it by 255")
@@ -121,7 +127,7 @@ def _check_values(name, array, spec):
     else:
         return
     if np.dtype(spec.dtype).kind in "iu":
-        noun = "labels" if name == "y" else "values"
+        noun = "labels" if _is_label(spec) else "values"
         raise InvalidInput(f"{name} has {noun} {reached}, the model takes {_range(spec)}")
     hint = ""
     if spec.maximum == 1 and low >= 0 and 1 < high <= 255:

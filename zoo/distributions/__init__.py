@@ -2,6 +2,7 @@
 
 from zoo.distributions.bernoulli import BernoulliLogits
 from zoo.distributions.flow import FlowDistribution, FlowPosterior
+from zoo.distributions.label import Label
 from zoo.distributions.mixture import Mixture
 from zoo.distributions.normal import NormalRankOnePrecision, NormalTriL
 from zoo.distributions.pixels import DiscretizedLogistic, PixelCategorical
@@ -11,6 +12,7 @@ __all__ = [
     "DiscretizedLogistic",
     "FlowDistribution",
     "FlowPosterior",
+    "Label",
     "Mixture",
     "NormalRankOnePrecision",
     "NormalTriL",

@@ -8,6 +8,7 @@ from zoo.models import (  # noqa: F401
     flows,
     hierarchical_vae,
     iwae,
+    jmvae,
     lvae,
     m1,
     m1_m2,

@@ -13,7 +13,12 @@ from zoo.models.vae import VAE
 from zoo.registry import register
 
 
-@register("autoencoder", posterior="point")
+@register(
+    "autoencoder",
+    "deterministic code; the contrast, without prior or bound",
+    "Hinton & Salakhutdinov 2006",
+    posterior="point",
+)
 @keras.saving.register_keras_serializable("zoo")
 class Autoencoder(VAE):
     """A deterministic autoencoder; arguments as `VAE`'s, of which prior, bound and beta have no meaning here.
@@ -22,21 +27,13 @@ class Autoencoder(VAE):
         InvalidInput: when asked for what needs a prior, `sample` and `log_prob`.
     """
 
-    has_bound = False
+    capabilities = frozenset()
 
-    def call(self, inputs, num_samples=None, training=None, seed=None):
-        trace = super().call(inputs, num_samples=num_samples, training=training, seed=seed)
-        return trace._replace(log_prior={}, log_posterior={})
+    def run(self, inputs, *args, **kwargs):
+        p = super().run(inputs, *args, **kwargs)
+        return p._replace(trace=p.trace._replace(log_prior={}, log_posterior={}))
 
-    def draw_latents(self, n, seed=None):
-        raise InvalidInput("an autoencoder has no prior to sample from: use vae")
-
-    def log_prob(self, x, num_samples=100, seed=None):
-        raise InvalidInput("an autoencoder has no likelihood of x: use vae")
-
-    def serve_encode(self, x):
-        return {"z": self.posterior(x).mean()}
-
-    @property
-    def endpoints(self):
-        return {name: f for name, f in super().endpoints.items() if name not in ("sample", "score")}
+    def require(self, thing, needs):
+        if not self.capabilities.issuperset({"bound", "prior"}.intersection(needs)):
+            raise InvalidInput(f"{thing} needs a distribution of x, and an autoencoder has none: use vae")
+        super().require(thing, needs)

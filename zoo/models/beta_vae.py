@@ -6,4 +6,4 @@ maximised: E_q log p(x | z) - beta KL(q(z | x) || p(z)); beta = 1 is the VAE.
 from zoo.models.vae import VAE
 from zoo.registry import register
 
-register("beta_vae", beta=4.0)(VAE)
+register("beta_vae", "its KL weighted by beta", "Higgins et al. 2017", beta=4.0)(VAE)

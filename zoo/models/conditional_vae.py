@@ -17,7 +17,7 @@ from zoo.randomness import seeded
 from zoo.registry import register
 
 
-@register("conditional_vae")
+@register("conditional_vae", "p(x given a label)", "Sohn et al. 2015")
 @keras.saving.register_keras_serializable("zoo")
 class ConditionalVAE(VAE):
     """A VAE of p(x | y), y int [B] in 0..num_classes - 1, or float [B, num_classes] as probabilities.
@@ -32,7 +32,13 @@ class ConditionalVAE(VAE):
         self.num_classes = num_classes
         super().__init__(**kwargs)
         with seeded(self.seed + 1):
-            self.plane = keras.layers.Dense(tf.TensorShape(self.data_shape[:-1]).num_elements() or 1, name="plane")
+            self.plane_layer = keras.layers.Dense(
+                tf.TensorShape(self.data_shape[:-1]).num_elements() or 1, name="plane"
+            )
+
+    @classmethod
+    def examples(cls):
+        return {name: {**config, "num_classes": 3} for name, config in super().examples().items()}
 
     @property
     def encoder_input_shape(self):
@@ -40,11 +46,11 @@ class ConditionalVAE(VAE):
 
     @property
     def inference_layers(self):
-        return [*super().inference_layers, self.plane]
+        return [*super().inference_layers, self.plane_layer]
 
     @property
     def data_spec(self):
-        return {**super().data_spec, "y": FieldSpec((), "int32", 0, self.num_classes - 1)}
+        return {**super().data_spec, "y": FieldSpec((), "int32", 0, self.num_classes - 1, role="condition")}
 
     def inputs(self, **fields):
         if fields.get("y") is None:
@@ -57,7 +63,7 @@ class ConditionalVAE(VAE):
 
     def posterior(self, x, y):
         """q(z | x, y)."""
-        plane = tf.reshape(self.plane(self.one_hot(y)), [-1, *self.data_shape[:-1], 1])
+        plane = tf.reshape(self.plane_layer(self.one_hot(y)), [-1, *self.data_shape[:-1], 1])
         return super().posterior(tf.concat([x, plane], -1))
 
     def likelihood(self, z, y):
@@ -67,9 +73,7 @@ class ConditionalVAE(VAE):
             y = tf.broadcast_to(y, tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0))
         return self.likelihood_head(self.decode_parameters(tf.concat([z, y], -1)))
 
-    def sample(self, n, seed=None, mean=False, y=None):
-        """[n, *data_shape]: draws of p(x | y) for labels y int [n]; None goes through the classes in turn."""
-        y = tf.range(n) % self.num_classes if y is None else y
-        if len(y) != n:
-            raise InvalidInput(f"{n} images need {n} labels, got {len(y)}")
-        return super().sample(n, seed=seed, mean=mean, y=y)
+    def given(self, n, condition):
+        """The labels of n draws; None goes through the classes in turn."""
+        y = condition.get("y")
+        return super().given(n, {"y": tf.range(n) % self.num_classes if y is None else y})

@@ -13,12 +13,16 @@ import keras
 
 from zoo.models.hierarchical_vae import standard_normal
 from zoo.models.lvae import BottomUpFeatures
-from zoo.networks.conditional import fold, unfold
 from zoo.networks.mlp import Chain
+from zoo.posteriors.conditional import fold, unfold
 from zoo.registry import POSTERIORS, register
 
 
-@register("dlgm")
+@register(
+    "dlgm",
+    "noise injected at every deterministic layer; rank-one-plus-diagonal precision",
+    "Rezende et al. 2014",
+)
 @keras.saving.register_keras_serializable("zoo")
 class DLGM(BottomUpFeatures):
     """A deep latent Gaussian model; arguments as `HierarchicalVAE`, and
@@ -27,18 +31,18 @@ class DLGM(BottomUpFeatures):
         covariance: "rank_one_precision" as in the paper, or "diagonal".
     """
 
-    def __init__(self, latent_dims=(32, 16), hidden_units=(128,), covariance="rank_one_precision", **kwargs):
-        self.covariance = covariance
-        super().__init__(latent_dims, hidden_units, posterior=covariance, **kwargs)
+    def __init__(self, covariance="rank_one_precision", **kwargs):
+        self.posterior_name = covariance
+        super().__init__(**kwargs)
 
     def make_head(self, latent_dim):
-        return POSTERIORS.create(self.covariance, latent_dim=latent_dim)
+        return POSTERIORS.create(self.posterior_name, latent_dim=latent_dim)
 
     def make_downward(self):
         """[T_1, ..., T_L-1] and [G_1, ..., G_L]: everything that makes h_l has as many units as z_l."""
         self.inject = [keras.layers.Dense(size, use_bias=False, name="inject") for size in self.latent_dims]
         return [
-            Chain([*self.between(i, True), keras.layers.Dense(size)], name=f"downward_{i}")
+            Chain([*self.between_levels(i, True), keras.layers.Dense(size)], name=f"downward_{i}")
             for i, size in enumerate(self.latent_dims[:-1])
         ]
 

@@ -16,36 +16,51 @@ import tensorflow_probability as tfp
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
-from zoo.models.vae import VAE
-from zoo.networks.conditional import ConditionalGaussian
+from zoo.models.encoder_decoder import EncoderDecoder
+from zoo.models.verbs import single
 from zoo.networks.mlp import dense_layers
-from zoo.objectives.trace import Trace
+from zoo.objectives.trace import Pass, Trace
+from zoo.posteriors.conditional import ConditionalGaussian
 from zoo.randomness import as_seed, seeded
-from zoo.registry import register
+from zoo.registry import POSTERIORS, register
+from zoo.rows import normal_rows, split_rows
 
 tfd = tfp.distributions
 
 
-@register("hierarchical_vae")
+@register(
+    "hierarchical_vae",
+    "several stochastic levels, bottom-up posterior",
+    "Rezende et al. 2014; Burda et al. 2016",
+)
 @keras.saving.register_keras_serializable("zoo")
-class HierarchicalVAE(VAE):
+class HierarchicalVAE(EncoderDecoder):
     """A hierarchy of latents z1 (beside x) to zL (the top).
 
     Args:
+        data_shape, encoder, decoder, likelihood: as `VAE`; encoder and decoder stand between x and z1.
         latent_dims: D of each level, from z1 up.
         hidden_units: widths of the perceptrons between each level and the next, from the lowest up, one entry (a number
             or several) fewer than levels. Activation, normalisation and gates are those of the encoder's dict.
-        **kwargs: `data_shape`, `encoder`, `decoder` (between x and z1), `likelihood` as `VAE`; `bound`, `num_samples`,
-            `beta`, `binarize`, `seed` as `LatentVariableModel`.
+        **kwargs: `bound`, `num_samples`, `beta`, `penalties`, `binarize`, `masked`, `seed`: see `LatentVariableModel`.
 
     Raises:
         InvalidInput: lengths that do not fit each other.
     """
 
-    path_derivatives = False
-    without_arguments = ("self", "latent_dim", "prior", "posterior")
+    capabilities = EncoderDecoder.capabilities | {"levels"}
+    posterior_name = "diagonal"
 
-    def __init__(self, latent_dims=(32, 16), hidden_units=(128,), **kwargs):
+    def __init__(
+        self,
+        data_shape=(28, 28, 1),
+        latent_dims=(32, 16),
+        hidden_units=(128,),
+        encoder="mlp",
+        decoder=None,
+        likelihood="bernoulli",
+        **kwargs,
+    ):
         check_positive(latent_dims=list(latent_dims))
         self.latent_dims = tuple(latent_dims)
         self.hidden_units = [list(w) if isinstance(w, (list, tuple)) else [w] for w in hidden_units]
@@ -55,26 +70,37 @@ class HierarchicalVAE(VAE):
                 f"between them, got {len(self.hidden_units)} in hidden_units"
             )
         self.latent_names = tuple(f"z{i + 1}" for i in range(len(self.latent_dims)))
-        super().__init__(latent_dim=self.latent_dims[0], **kwargs)
-        spec = kwargs.get("encoder", {})
+        super().__init__(**kwargs)
         options = ("activation", "batch_norm", "gated")
-        self.options = {k: spec[k] for k in options if k in spec} if isinstance(spec, dict) else {}
+        self.options = {k: encoder[k] for k in options if k in encoder} if isinstance(encoder, dict) else {}
+        with seeded(self.seed):
+            self.make_networks(data_shape, encoder, decoder, likelihood)
+            self.posterior_head = POSTERIORS.create(self.posterior_name, latent_dim=self.latent_dims[0])
         with seeded(self.seed + 1):
             self.downward = self.make_downward()
             self.upward = self.make_upward()
 
-    def between(self, level, reverse=False):
+    @classmethod
+    def examples(cls):
+        encoder = {"name": "mlp", "hidden_units": [8]}
+        sizes = {"data_shape": (4, 4, 1), "encoder": encoder, "seed": 1}
+        return {
+            "two levels": {**sizes, "latent_dims": (3, 2), "hidden_units": (5,)},
+            "three levels": {**sizes, "latent_dims": (4, 3, 2), "hidden_units": (5, [6, 4])},
+        }
+
+    def between_levels(self, level, reverse=False):
         """Hidden layers between a level and the next above it."""
         widths = self.hidden_units[level]
         return dense_layers(widths[::-1] if reverse else widths, **self.options)
 
     def make_downward(self):
         """Layers of the generative model above z1, by level."""
-        return [ConditionalGaussian(d, self.between(i, True)) for i, d in enumerate(self.latent_dims[:-1])]
+        return [ConditionalGaussian(d, self.between_levels(i, True)) for i, d in enumerate(self.latent_dims[:-1])]
 
     def make_upward(self):
         """Layers of the inference model above z1."""
-        return [ConditionalGaussian(d, self.between(i)) for i, d in enumerate(self.latent_dims[1:])]
+        return [ConditionalGaussian(d, self.between_levels(i)) for i, d in enumerate(self.latent_dims[1:])]
 
     @property
     def levels(self):
@@ -121,11 +147,10 @@ class HierarchicalVAE(VAE):
         """Draws from p, made of standard normal noise: one [*lead, D] a level."""
         return lambda level, prior: prior.mean() + prior.stddev() * noise[level]
 
-    def noise(self, lead, seed):
-        """Standard normal noise for every level."""
-        seeds = tf.unstack(tf.random.split(seed, self.levels, alg="philox"))
-        pairs = zip(seeds, self.latent_dims, strict=True)
-        return [tf.random.stateless_normal([*lead, size], s, alg="philox") for s, size in pairs]
+    def noise(self, seeds):
+        """Standard normal noise [N, D] for every level, row by row of seeds [N, 2]."""
+        levels = tf.unstack(split_rows(seeds, self.levels))
+        return [normal_rows(rows, [size]) for rows, size in zip(levels, self.latent_dims, strict=True)]
 
     def kl_of(self, level, z, q, prior):
         """[B, D]: mean over the draws of log q - log p per unit; in closed form where it is an average over q."""
@@ -137,20 +162,21 @@ class HierarchicalVAE(VAE):
     # The contract
 
     def prior(self):
-        raise InvalidInput("a hierarchy has no prior of all levels as one distribution: use draw_latents or log_joint")
+        raise InvalidInput("a hierarchy has no prior of all levels as one distribution: use draw or log_joint")
 
     def posterior(self, x):
         raise InvalidInput("a hierarchy has no posterior of all levels as one distribution: use encode or the trace")
 
     @property
     def latent_spec(self):
-        return {name: FieldSpec((d,), "float32") for name, d in zip(self.latent_names, self.latent_dims, strict=True)}
+        sizes = zip(self.latent_names, self.latent_dims, strict=True)
+        return {name: FieldSpec((d,), "float32", role="latent") for name, d in sizes}
 
-    def call(self, inputs, num_samples=None, training=None, seed=None):
-        x = inputs["x"] if isinstance(inputs, dict) else inputs
-        draws = [num_samples or self.num_samples, 1]
-        seeds = tf.unstack(tf.random.split(as_seed(seed), self.levels, alg="philox"))
+    def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
+        x, draws = self.image(inputs), [num_samples, 1]
+        seeds = tf.unstack(tf.random.split(seed, self.levels, alg="philox"))
         terms = {"latents": {}, "log_prior": {}, "log_posterior": {}, "kl_per_unit": {}}
+        priors, posteriors = {}, {}
 
         def take(level, q):
             return q.sample(draws if q.batch_shape.rank == 1 else [], seed=seeds[level])
@@ -160,39 +186,43 @@ class HierarchicalVAE(VAE):
         def record(level, prior):
             z, q = pick(level, prior)
             name = self.latent_names[level]
-            terms["latents"][name] = z
+            priors[name], posteriors[name], terms["latents"][name] = prior, q, z
             terms["log_prior"][name], terms["log_posterior"][name] = prior.log_prob(z), q.log_prob(z)
             if isinstance(q, tfd.Independent):
                 terms["kl_per_unit"][name] = self.kl_of(level, z, q, prior)
             return z
 
         code = self.top_down(record, [*draws, tf.shape(x)[0]])
-        log_likelihood = self.likelihood(code).log_prob(x)
-        zeros = tf.zeros_like(log_likelihood[0, 0])
+        likelihood = self.explained(code)
+        log_likelihood = self.score(likelihood, inputs)
         terms = {field: {n: values[n] for n in self.latent_names if n in values} for field, values in terms.items()}
-        return Trace(log_likelihood=log_likelihood, log_mass=zeros[None, None], penalty=zeros, **terms)
+        zeros = tf.zeros_like(next(iter(terms["log_prior"].values()))[:1])
+        trace = Trace(log_likelihood=log_likelihood, log_mass=zeros, **terms)
+        return Pass(inputs, trace, seed, posteriors, priors, likelihood)
 
-    def likelihood_given(self, latents, inputs):
-        lead = tf.unstack(tf.shape(latents[self.latent_names[-1]]))[:-1]
-        return self.likelihood(self.top_down(lambda level, prior: latents[self.latent_names[level]], lead))
+    def explained(self, code):
+        """Data field -> p(field | what the decoder takes)."""
+        return {self.fields_of("data")[0]: self.likelihood(code)}
+
+    def given_pick(self, latents, record=None):
+        """pick(level, prior) -> the given latent, or p's location where there is none; priors go into `record`."""
+
+        def pick(level, prior):
+            name = self.latent_names[level]
+            if record is not None:
+                record[name] = prior.log_prob(latents[name])
+            return latents[name] if name in latents else prior.mean()
+
+        return pick
+
+    def likelihoods(self, latents, condition):
+        lead = tf.unstack(tf.shape(next(iter(latents.values()))))[:-1]
+        return self.explained(self.top_down(self.given_pick(latents), lead))
 
     def log_joint(self, latents, inputs):
-        log_prior = {}
-
-        def given(level, prior):
-            name = self.latent_names[level]
-            log_prior[name] = prior.log_prob(latents[name])
-            return latents[name]
-
-        code = self.top_down(given, tf.unstack(tf.shape(latents[self.latent_names[-1]]))[:-1])
-        return self.likelihood(code).log_prob(inputs["x"]), {name: log_prior[name] for name in self.latent_names}
-
-    def locations(self, inputs):
-        return self.encode(inputs["x"])
-
-    def encode(self, x):
-        """Name -> [B, D]: the posterior's location at every level, each given the locations it depends on."""
-        return {name: z for name, (z, _) in self.located(self.inputs(x=x)["x"]).items()}
+        log_prior, lead = {}, tf.unstack(tf.shape(latents[self.latent_names[-1]]))[:-1]
+        code = self.top_down(self.given_pick(latents, log_prior), lead)
+        return self.score(self.explained(code), inputs), {name: log_prior[name] for name in self.latent_names}
 
     def located(self, x):
         """Name -> (location, q) of every level."""
@@ -205,16 +235,10 @@ class HierarchicalVAE(VAE):
         self.top_down(record, [tf.shape(x)[0]])
         return {name: found[name] for name in self.latent_names}
 
-    def decode(self, z=None, **latents):
-        """[B, *data_shape]: the mean of p(x | latents), as a dict or by name; missing levels are at p's location."""
-        fields = self.inputs(**(z or {}), **latents)
-        if not fields:
-            raise InvalidInput(f"decode takes a dict with one or more of {', '.join(self.latent_names)}")
-        rows = tf.shape(next(iter(fields.values())))[0]
-        code = self.top_down(lambda level, prior: fields.get(self.latent_names[level], prior.mean()), [rows])
-        return self.likelihood(code).mean()
+    def posteriors(self, inputs):
+        return {name: q for name, (_, q) in self.located(self.image(inputs)).items()}
 
-    def reconstruct(self, x, levels=None, seed=None):
+    def reconstruct(self, x, levels=None, seed=None, **condition):
         """[B, *data_shape]: the mean of p(x | z) at the posterior's location.
 
         Args:
@@ -224,54 +248,29 @@ class HierarchicalVAE(VAE):
         Raises:
             InvalidInput: more levels than there are.
         """
-        kept = self.levels if levels is None else levels
-        if not isinstance(kept, int) or not 0 <= kept <= self.levels:
+        if levels is None:
+            return super().reconstruct(x, **condition)
+        if not isinstance(levels, int) or not 0 <= levels <= self.levels:
             raise InvalidInput(f"levels is how many of the {self.levels} levels are kept, from the top, got {levels!r}")
-        x = self.inputs(x=x)["x"]
+        x = self.image(self.inputs(**self.named(x), **condition))
         located = self.location_pick(x)
-        free = self.prior_pick(self.noise([tf.shape(x)[0]], as_seed(seed))) if kept < self.levels else None
+        free = self.prior_pick(self.noise(tf.random.split(as_seed(seed), tf.shape(x)[0])))
 
         def pick(level, prior):
-            return located(level, prior)[0] if level >= self.levels - kept else free(level, prior)
+            return located(level, prior)[0] if level >= self.levels - levels else free(level, prior)
 
-        return self.likelihood(self.top_down(pick, [tf.shape(x)[0]])).mean()
+        return single({k: p.mean() for k, p in self.explained(self.top_down(pick, [tf.shape(x)[0]])).items()})
 
-    def draw_latents(self, n, seed=None):
-        """Name -> [n, D]: ancestral draws from p."""
-        check_positive(n=n)
-        drawn, pick = {}, self.prior_pick(self.noise([n], as_seed(seed)))
+    def draw(self, seeds, condition):
+        """Name -> [N, D]: ancestral draws from p."""
+        drawn, pick = {}, self.prior_pick(self.noise(seeds))
 
         def record(level, prior):
             drawn[self.latent_names[level]] = pick(level, prior)
             return drawn[self.latent_names[level]]
 
-        self.top_down(record, [n])
+        self.top_down(record, [tf.shape(seeds)[0]])
         return {name: drawn[name] for name in self.latent_names}
-
-    def interpolate(self, x0, x1, steps=8):
-        """[steps, B, *data_shape]: decoded points on the line between the locations of x0 and x1, ends included."""
-        check_positive(steps=steps)
-        start, stop = self.encode(x0), self.encode(x1)
-        places = tf.unstack(tf.linspace(0.0, 1.0, steps))
-        return tf.stack([self.decode({n: start[n] + place * (stop[n] - start[n]) for n in start}) for place in places])
-
-    # Endpoints
-
-    @property
-    def endpoints(self):
-        return {**super().endpoints, "decode": (self.serve_decode, list(self.latent_names))}
-
-    def serve_encode(self, x):
-        located = self.located(x).items()
-        return {**{n: z for n, (z, _) in located}, **{f"{n}_scale": q.stddev() for n, (_, q) in located}}
-
-    def serve_decode(self, **latents):
-        return {"reconstruction": self.decode(latents)}
-
-    def serve_sample(self, seed):
-        """x [N, ...]: the mean of p(x | z) at latents drawn from each row's own seed."""
-        noise = tf.vectorized_map(lambda row: self.noise([], row), tf.bitcast(seed, tf.int32))
-        return {"x": self.likelihood(self.top_down(self.prior_pick(noise), [tf.shape(seed)[0]])).mean()}
 
 
 def standard_normal(lead, size):

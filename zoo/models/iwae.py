@@ -7,4 +7,4 @@ arXiv:1509.00519. `bound="dreg"` has the same bound and the gradient of Tucker e
 from zoo.models.vae import VAE
 from zoo.registry import register
 
-register("iwae", bound="iwae", num_samples=5)(VAE)
+register("iwae", "trained by the importance-weighted bound", "Burda et al. 2016", bound="iwae", num_samples=5)(VAE)

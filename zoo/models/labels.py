@@ -3,27 +3,28 @@
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from zoo.data.check import check_batch
 from zoo.data.semi_supervised import check_labels, warn_of_missing
-from zoo.data.spec import FieldSpec
+from zoo.data.spec import FieldSpec, named_fields
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
-from zoo.randomness import as_seed
+from zoo.objectives.classification import Classification
+from zoo.rows import split_rows, uniform_int_rows
 
 
 class Labelled(LatentVariableModel):
     """A model of {"x", "y"} with a classifier q(y | x); y int [B], -1 where the label is unknown.
 
-    What training maximises is, per example of the data,
+    What training minimises is, per example of the data,
 
-        mean over the examples of the bound - alpha * mean over the labelled ones of -log q(y | x),
+        alpha * mean over the labelled ones of -log q(y | x) - mean over the examples of the bound,
 
     whatever the share of labelled rows in a batch: a labelled row counts `labelled_fraction` over its share. With
-    alpha = 0.1 it is the paper's objective, alpha = 0.1 N, divided by N.
+    alpha = 0.1 it is the paper's objective, alpha = 0.1 N, divided by N. The first term is the penalty
+    "classification".
 
     Args:
         num_classes: C, at least 2.
@@ -32,7 +33,8 @@ class Labelled(LatentVariableModel):
             `zoo.load_semi_supervised` gives a column of that name, or else their own share.
     """
 
-    path_derivatives = False
+    capabilities = LatentVariableModel.capabilities | {"classifier"}
+    label = "y"
 
     def __init__(self, num_classes=10, alpha=0.1, labelled_fraction=None, **kwargs):
         check_positive(num_classes=num_classes)
@@ -44,7 +46,13 @@ class Labelled(LatentVariableModel):
             raise InvalidInput(f"labelled_fraction is a share above 0 and at most 1, got {labelled_fraction!r}")
         self.num_classes, self.alpha, self.labelled_fraction = num_classes, alpha, labelled_fraction
         super().__init__(**kwargs)
-        self.term_metrics["classification"] = keras.metrics.Mean(name="classification")
+
+    @classmethod
+    def examples(cls):
+        return {"mlp": {**super().examples()["mlp"], "num_classes": 3}}
+
+    def own_penalties(self):
+        return [Classification(self.alpha)]
 
     def label_logits(self, x):
         """[B, C]: log q(y | x) up to a constant of each row."""
@@ -54,18 +62,12 @@ class Labelled(LatentVariableModel):
 
     @property
     def data_spec(self):
-        return {**super().data_spec, "y": FieldSpec((), "int32", -1, self.num_classes - 1)}
+        y = FieldSpec((), "int32", -1, self.num_classes - 1, role="label", optional=True)
+        return {**super().data_spec, self.label: y}
 
     @property
     def inference_layers(self):
         return []
-
-    def fields(self, batch):
-        if not isinstance(batch, (dict, tuple)):
-            batch = {"x": batch}
-        if isinstance(batch, dict) and "y" not in batch and "x" in batch:
-            batch = {**batch, "y": tf.fill([tf.shape(batch["x"])[0]], -1)}
-        return super().fields(batch)
 
     def preprocess(self, batch, seed, training):
         inputs = super().preprocess(batch, seed, training)
@@ -75,10 +77,10 @@ class Labelled(LatentVariableModel):
 
     def fit(self, x=None, *args, **kwargs):
         """Keras' `fit`; arrays without any label are refused, and a class without one is named in a warning."""
-        fields = dict(zip(("x", "y"), x, strict=False)) if isinstance(x, tuple) else x
-        if isinstance(fields, dict) and "y" in fields:
+        fields = named_fields(x, self.data_spec) if isinstance(x, (tuple, dict)) else {}
+        if self.label in fields:
             check_batch(fields, self.data_spec)
-            labels = np.asarray(fields["y"])
+            labels = np.asarray(fields[self.label])
             check_labels(labels, self.num_classes)
             warn_of_missing(labels, self.num_classes)
         return super().fit(x, *args, **kwargs)
@@ -99,21 +101,18 @@ class Labelled(LatentVariableModel):
         inferred = tf.nn.softmax(self.label_logits(x))
         return inferred if y is None else self.filled(y, inferred)
 
-    def classify(self, x):
+    def classify(self, x, **fields):
         """[B, C]: q(y | x)."""
-        return self.probabilities(**self.inputs(x=x))
+        return self.probabilities(self.image(self.inputs(**self.named(x), **fields)))
 
     def targets(self, inputs):
         """[B, C]: one-hot labels of a batch, zeros where unknown."""
-        y = inputs.get("y")
-        return tf.zeros([tf.shape(inputs["x"])[0], self.num_classes]) if y is None else self.one_hot(y)
+        y = inputs.get(self.label)
+        return tf.zeros([tf.shape(self.image(inputs))[0], self.num_classes]) if y is None else self.one_hot(y)
 
-    # Training
-
-    def weigh(self, inputs, log_q):
-        """(row_weight [B], penalty [B]) of a trace; log_q = log q(y | x) [B, C]."""
-        target = self.targets(inputs)
-        known = tf.reduce_sum(target, -1)
+    def row_weight(self, inputs):
+        """[B]: how much each row counts, whatever the share of labelled ones in the batch."""
+        known = tf.reduce_sum(self.targets(inputs), -1)
         size, labelled = tf.cast(tf.shape(known)[0], tf.float32), tf.reduce_sum(known)
         natural = labelled / size
         if self.labelled_fraction is not None:
@@ -123,91 +122,62 @@ class Labelled(LatentVariableModel):
         both = tf.cast((labelled > 0) & (labelled < size), tf.float32)
         of_labelled = tf.math.divide_no_nan(size, labelled)
         of_others = tf.math.divide_no_nan(size, size - labelled)
-        weight = both * (known * natural * of_labelled + (1 - known) * (1 - natural) * of_others) + (1 - both)
-        return weight, -self.alpha * of_labelled * tf.reduce_sum(target * log_q, -1)
-
-    def objective(self, trace):
-        """[B]: the bound times the row's weight. An enumerated label's terms are outside beta and free bits."""
-        if "y" not in trace.log_prior or trace.log_mass.shape[1] == 1:
-            return trace.row_weight * super().objective(trace)
-        others = [{k: v for k, v in terms.items() if k != "y"} for terms in (trace.log_prior, trace.log_posterior)]
-        bound = super().objective(trace._replace(log_prior=others[0], log_posterior=others[1]))
-        return trace.row_weight * (bound + trace.expect(trace.log_prior["y"] - trace.log_posterior["y"]))
-
-    def terms(self, trace):
-        return {**super().terms(trace), "classification": trace.penalty}
-
-    # Endpoints
-
-    @property
-    def endpoints(self):
-        return {**super().endpoints, "classify": (self.serve_classify, ["x"])}
-
-    def serve_classify(self, x):
-        probabilities = self.probabilities(x)
-        return {"probabilities": probabilities, "label": tf.argmax(probabilities, -1, tf.int32)}
+        return both * (known * natural * of_labelled + (1 - known) * (1 - natural) * of_others) + (1 - both)
 
 
 class LabelledGenerator(Labelled):
-    """A labelled model whose label steers x: p(y) uniform, p(z) = prior, p(x | z, y) = likelihood."""
+    """A labelled model whose label steers x: p(y) uniform, p(z) = prior, p(x | z, y) = likelihood.
 
-    noise_units = 0  # how many normal numbers an example takes between (z, y) and p(x | ...)
+    Attributes:
+        top: how many of the likeliest labels training sums over, besides one that is drawn; None for all.
+    """
+
+    top = None
 
     def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        for term in {f"kl_{name}" for name in (*self.latent_names, "y")} - self.term_metrics.keys():
-            self.term_metrics[term] = keras.metrics.Mean(name=term)
+        self.print_terms(*(f"kl_{name}" for name in (*self.latent_names, self.label)))
+
+    def objective(self, trace):
+        """[B]: the bound times the row's weight. An enumerated label's terms are outside beta and free bits."""
+        if trace.log_mass.shape[1] == 1:
+            return super().objective(trace)
+        p, q = dict(trace.log_prior), dict(trace.log_posterior)
+        of_label = trace.row_weight * trace.expect(p.pop(self.label) - q.pop(self.label))
+        value = super().objective(trace._replace(log_prior=p, log_posterior=q)) + of_label
+        drawn = self.top is not None and trace.log_mass.shape[1] == self.top + 1
+        return value - centring(trace) if drawn else value
 
     def terms(self, trace):
         terms = super().terms(trace)
-        return {**terms, "kl_y": terms["kl_y"] - trace.entropy}  # an enumerated label's log q is its mass
+        name = f"kl_{self.label}"
+        return {**terms, name: terms[name] - trace.entropy}  # an enumerated label's log q is its mass
 
-    def generate(self, z, y, noise):
-        """p(x | ...) given z [n, D], y [n, C] and what lies between, drawn by noise [n, noise_units]."""
-        return self.likelihood(z, y)
+    def locations(self, inputs):
+        label = self.probabilities(self.image(inputs), **self.condition_of(inputs))
+        return {**super().locations(inputs), self.label: label}
 
-    def reconstruct(self, x, y=None):
-        """[B, *data_shape]: the mean of p(x | z, y) at the posterior's location, with q(y | x) for an unknown label."""
-        fields = self.inputs(x=x, y=y)
-        label = self.probabilities(**fields)
-        return self.likelihood(self.posterior(fields["x"], label).mean(), label).mean()
+    def likelihoods(self, latents, condition):
+        y = latents.get(self.label, condition.get(self.label))
+        return {self.fields_of("data")[0]: self.likelihood(latents["z"], y)}
 
-    def sample(self, n, seed=None, mean=False, y=None):
-        """[n, *data_shape]: draws of p(x | y) for labels y int [n]; -1, or None for all, draws the label too."""
-        check_positive(n=n)
-        y = np.full(n, -1, "int32") if y is None else y
-        if len(y) != n:
-            raise InvalidInput(f"{n} images need {n} labels, got {len(y)}")
-        seeds = tf.unstack(tf.random.split(as_seed(seed), 4))
-        drawn = tf.random.stateless_uniform([n], seeds[0], maxval=self.num_classes, dtype=tf.int32)
-        label = self.filled(self.inputs(y=y)["y"], self.one_hot(drawn))
-        noise = tf.random.stateless_normal([n, self.noise_units], seeds[1])
-        likelihood = self.generate(self.prior().sample(n, seed=seeds[2]), label, noise)
-        return likelihood.mean() if mean else likelihood.sample(seed=seeds[3])
+    def draw(self, seeds, condition):
+        """z [N, D] and y int [N]: the label of the condition, and where it is -1 or missing one drawn from p(y)."""
+        parts, y = tf.unstack(split_rows(seeds, 3)), condition.get(self.label)
+        drawn = uniform_int_rows(parts[0], self.num_classes)
+        if y is not None:
+            drawn = tf.where(y < 0, drawn, y) if y.dtype.is_integer else self.filled(y, self.one_hot(drawn))
+        return {"z": self.code_prior.draw(parts[2]), self.label: drawn}
 
-    def interpolate(self, x0, x1, steps=8, y=None):
-        """[steps, B, *data_shape]: decoded points on the line between two codes and labels, ends included."""
-        check_positive(steps=steps)
-        ends = []
-        for x in (x0, x1):
-            fields = self.inputs(x=x, y=y)
-            label = self.probabilities(**fields)
-            ends.append((self.posterior(fields["x"], label).mean(), label))
-        (z0, y0), (z1, y1) = ends
-        places = tf.linspace(0.0, 1.0, steps)
-        return tf.stack([self.likelihood(z0 + s * (z1 - z0), y0 + s * (y1 - y0)).mean() for s in places])
 
-    def draw_latents(self, n, seed=None):
-        raise InvalidInput("the label is a latent too, and not continuous: use sample")
+def centring(trace):
+    """[B]: zero, whose gradient, subtracted from that of `top_values`' objective, takes a noise of mean 0 from it.
 
-    def serve_sample(self, seed, y):
-        """x [N, ...]: the mean of p(x | ...) at latents (and labels, where -1) drawn from each row's own seed."""
-
-        def row(pair):
-            seeds = tf.random.split(pair, 3)
-            label = tf.random.stateless_uniform([], seeds[0], maxval=self.num_classes, dtype=tf.int32)
-            noise = tf.random.stateless_normal([self.noise_units], seeds[1])
-            return label, noise, self.prior().sample(seed=seeds[2])
-
-        drawn, noise, z = tf.vectorized_map(row, tf.bitcast(seed, tf.int32))
-        return {"x": self.generate(z, self.filled(y, self.one_hot(drawn)), noise).mean()}
+    The masses add up to 1, but their gradients do only in the mean over the drawn value. What the weights of all values
+    have in common, taken as the mean weight of the likeliest, is therefore subtracted where it meets these gradients.
+    """
+    mass = tf.exp(trace.log_mass[0])
+    likeliest = tf.stop_gradient(mass[:-1])
+    common = tf.reduce_sum(likeliest * tf.reduce_mean(trace.log_weight, 0)[:-1], 0) / tf.reduce_sum(likeliest, 0)
+    total = tf.reduce_sum(mass, 0)
+    return tf.stop_gradient(trace.row_weight * common) * (total - tf.stop_gradient(total))

@@ -25,7 +25,7 @@ class BottomUpFeatures(HierarchicalVAE):
 
     def make_upward(self):
         self.heads = [self.make_head(size) for size in self.latent_dims[1:]]
-        return [Chain(self.between(i), name=f"upward_{i}") for i in range(self.levels - 1)]
+        return [Chain(self.between_levels(i), name=f"upward_{i}") for i in range(self.levels - 1)]
 
     def make_head(self, latent_dim):
         """The layer from the features of a level above z1 to a distribution."""
@@ -48,7 +48,11 @@ class BottomUpFeatures(HierarchicalVAE):
         return tf.reduce_mean(tfd.kl_divergence(q.distribution, prior.distribution), (0, 1))
 
 
-@register("lvae")
+@register(
+    "lvae",
+    "ladder: the posterior corrects the generative model's expectation at each level",
+    "Sønderby et al. 2016",
+)
 @keras.saving.register_keras_serializable("zoo")
 class LVAE(BottomUpFeatures):
     """A ladder VAE; arguments as `HierarchicalVAE`."""

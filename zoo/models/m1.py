@@ -12,6 +12,7 @@ Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298; there the classifier i
 import keras
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
 from zoo.models.labels import Labelled
@@ -20,7 +21,7 @@ from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
 
 
-@register("m1")
+@register("m1", "a VAE and a classifier of its features, from few labels", "Kingma et al. 2014")
 @keras.saving.register_keras_serializable("zoo")
 class M1(Labelled, VAE):
     """A VAE with a classifier of its latent; labels steer nothing but the classifier.
@@ -30,11 +31,17 @@ class M1(Labelled, VAE):
         **kwargs: `num_classes`, `alpha`, `labelled_fraction`: see `Labelled`; the rest as `VAE`.
     """
 
+    conditions = ()
+
     def __init__(self, classifier="mlp", **kwargs):
         super().__init__(**kwargs)
         with seeded(self.seed + 1):
             self.classifier = ENCODERS.create(classifier, data_shape=(self.latent_dim,))
             self.classifier_output = keras.layers.Dense(self.num_classes, name="label_logits")
+
+    @classmethod
+    def examples(cls):
+        return {"mlp": {**super().examples()["mlp"], "classifier": {"name": "mlp", "hidden_units": [8]}}}
 
     def logits_of(self, z):
         """[B, C]: log q(y | z) up to a constant, for z [B, D]."""
@@ -43,29 +50,15 @@ class M1(Labelled, VAE):
     def label_logits(self, x):
         return self.logits_of(self.posterior(x).mean())
 
-    def posterior(self, x, y=None):
-        """q(z | x); the label is not looked at."""
-        return super().posterior(x)
+    def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
+        p = super().run(inputs, num_samples=num_samples, training=training, seed=seed)
+        features = p.trace.latents["z"][0, 0] if training else p.posterior["z"].mean()
+        q = tfp.distributions.OneHotCategorical(logits=self.logits_of(tf.stop_gradient(features)))
+        trace = p.trace._replace(row_weight=self.row_weight(inputs))
+        return p._replace(trace=trace, posterior={**p.posterior, self.label: q})
 
-    def likelihood(self, z, y=None):
-        """p(x | z); the label is not looked at."""
-        return super().likelihood(z)
-
-    def call(self, inputs, num_samples=None, training=None, seed=None):
-        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
-        known = {name: value for name, value in inputs.items() if name in ("x", "y")}
-        trace = super().call(known, num_samples=num_samples, training=training, seed=seed)
-        features = trace.latents["z"][0, 0] if training else self.posterior(inputs["x"]).mean()
-        log_q = tf.nn.log_softmax(self.logits_of(tf.stop_gradient(features)))
-        row_weight, penalty = self.weigh(inputs, log_q)
-        return trace._replace(row_weight=row_weight, penalty=penalty)
-
-    def sample(self, n, seed=None, mean=False, y=None):
-        """[n, *data_shape]: draws of p(x), as `VAE.sample`."""
+    def given(self, n, condition):
+        y = condition.get(self.label)
         if y is not None and np.any(np.asarray(y) >= 0):
             raise InvalidInput("the labels of an m1 do not steer its images: use m2 or m1_m2")
-        return super().sample(n, seed=seed, mean=mean)
-
-    @property
-    def endpoints(self):
-        return {name: (f, [i for i in inputs if i != "y"]) for name, (f, inputs) in super().endpoints.items()}
+        return super().given(n, condition)

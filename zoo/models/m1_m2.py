@@ -7,8 +7,9 @@
     q(y | x) = m2's q(y | z1)            at the draw of z1 where there is one draw, else at its location
     q(z | x, y) = m2's q(z | z1, y)
 
-By default as the paper trains it: the VAE (M1) is trained first and kept as it is, its z1 drawn anew in each step, and
-the units whose location hardly varies over the data are dropped. `joint` trains all of it together.
+By default as the paper trains it: the VAE (M1) is trained first, `take(m1)` takes over its networks, which stay as they
+are, z1 is drawn anew in each step, and `adapt` drops the units whose location hardly varies over the data. `joint`
+trains all of it together.
 
 Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298.
 """
@@ -21,11 +22,12 @@ import tensorflow_probability as tfp
 from zoo.errors import InvalidInput
 from zoo.likelihoods.normal import Normal
 from zoo.models.labels import LabelledGenerator
-from zoo.models.m2 import M2, centred, expected_kl
+from zoo.models.m2 import M2, expected_kl
 from zoo.models.vae import VAE
-from zoo.objectives.trace import Trace
-from zoo.randomness import as_seed, seeded
+from zoo.objectives.trace import Pass, Trace
+from zoo.randomness import seeded
 from zoo.registry import LIKELIHOODS, register
+from zoo.rows import normal_rows, split_rows
 
 VARIES = 0.1  # standard deviation of a unit's location over the data, above which it is kept
 
@@ -53,24 +55,24 @@ class LatentM2(M2):
         return x * tf.convert_to_tensor(self.likelihood_head.kept)
 
 
-@register("m1_m2")
+@register("m1_m2", "an M2 of an M1's latent", "Kingma et al. 2014")
 @keras.saving.register_keras_serializable("zoo")
 class M1M2(LabelledGenerator, VAE):
     """M2 on top of M1. Its code is (z, y); `z1` lies between the code and the image.
 
     Args:
         m2: arguments of the M2 of z1, such as {"latent_dim": 50, "hidden_units": 500}.
-        m1: a pretrained name or a folder: the `vae` or `m1` whose networks `adapt` takes over. Give the same
-            data_shape, latent_dim, encoder, decoder, posterior and likelihood as it has.
-        joint: train the image's networks too, instead of keeping those of `m1`.
-        **kwargs: `num_classes`, `alpha`, `labelled_fraction`: see `Labelled`; the rest as `VAE`, for z1.
+        joint: train the image's networks too, instead of keeping those that were taken over.
+        **kwargs: `num_classes`, `alpha`, `labelled_fraction`: see `Labelled`; the rest as `VAE`, for z1. Where an m1 is
+            taken over: its data_shape, latent_dim, encoder, decoder, posterior and likelihood.
     """
 
     latent_names = ("z", "z1")
+    retired = ("m1",)
 
-    def __init__(self, m2=None, m1=None, joint=False, **kwargs):
+    def __init__(self, m2=None, joint=False, **kwargs):
         super().__init__(**kwargs)
-        self.m1, self.joint = m1, joint
+        self.joint, self.taken = joint, False
         inner = {"latent_dim": 50, "seed": self.seed, **(m2 or {})}
         with seeded(self.seed + 2):
             self.m2 = LatentM2(
@@ -78,9 +80,19 @@ class M1M2(LabelledGenerator, VAE):
             )
         if self.m2.treatment == "sampled":
             raise InvalidInput("the labels of an m1_m2 are enumerated or top, not sampled")
-        self.noise_units = self.latent_dim
         for layer in self.of_m1:
             layer.trainable = joint
+
+    @classmethod
+    def examples(cls):
+        inner = {"latent_dim": 2, "hidden_units": 8}
+        small = {**super().examples()["mlp"], "m2": inner}
+        top = {**small, "num_classes": 4, "joint": True, "m2": {**inner, "labels": {"name": "top", "count": 2}}}
+        return {"mlp": small, "joint, top": top}
+
+    @property
+    def top(self):
+        return self.m2.top
 
     @property
     def of_m1(self):
@@ -91,33 +103,32 @@ class M1M2(LabelledGenerator, VAE):
     def metrics(self):
         return [*self.term_metrics.values(), *self.unit_metrics.values(), self.skipped]  # and not the m2's
 
-    def adapt(self, dataset):
-        """Take over the networks of `m1`, and drop the units of z1 whose location hardly varies over `dataset`.
-
-        Raises:
-            InvalidInput: an `m1` of other sizes, or one that uses no unit.
-        """
-        if self.m1 is not None:
-            from zoo import pretrained
-
-            self.take(pretrained.load(self.m1))
-        elif self.joint:
-            super().adapt(dataset)
-        if self.joint:
-            return
-        batches = [VAE.posterior(self, self.fields(batch)["x"]).mean().numpy() for batch in dataset]
-        kept = np.concatenate(batches).std(0) > VARIES
-        if not kept.any():
-            raise InvalidInput("no unit of z1 varies over the data: train an m1 first and name it, m1='...'")
-        self.m2.likelihood_head.kept.assign(kept.astype("float32"))
-
     def take(self, model):
-        """Copy the networks of another VAE of the same sizes."""
+        """Copy the networks of a VAE or M1 of the same sizes."""
         for name in ("encoder", "decoder", "posterior_head", "likelihood_head"):
             ours, theirs = getattr(self, name), getattr(model, name, None)
             if [w.shape for w in ours.weights] != [w.shape for w in getattr(theirs, "weights", [None])]:
-                raise InvalidInput(f"the {name} of {self.m1} has other sizes: give m1_m2 the arguments of its card")
+                raise InvalidInput(
+                    f"the {name} of the {model.registry_name} has other sizes: give m1_m2 the arguments of its card"
+                )
             ours.set_weights(theirs.get_weights())
+        self.taken = True
+
+    def adapt(self, dataset):
+        """Drop the units of z1 whose location hardly varies over `dataset`; a joint model that took nothing: as `VAE`.
+
+        Raises:
+            InvalidInput: where no unit does.
+        """
+        if self.joint:
+            if not self.taken:
+                super().adapt(dataset)
+            return
+        batches = [VAE.posterior(self, self.image(self.fields(batch))).mean().numpy() for batch in dataset]
+        kept = np.concatenate(batches).std(0) > VARIES
+        if not kept.any():
+            raise InvalidInput("no unit of z1 varies over the data: train an m1 first, and take it over by take(m1)")
+        self.m2.likelihood_head.kept.assign(kept.astype("float32"))
 
     # p and q
 
@@ -132,56 +143,69 @@ class M1M2(LabelledGenerator, VAE):
         """p(z), over m2's units."""
         return self.m2.prior()
 
+    @property
+    def code_prior(self):
+        return self.m2.prior_head
+
     def likelihood(self, z, y=None):
         """p(x | z1) at the location of p(z1 | z, y)."""
         return VAE.likelihood(self, self.m2.likelihood(z, y).mean())
 
-    def generate(self, z, y, noise):
-        normal = self.m2.likelihood(z, y).distribution
-        return VAE.likelihood(self, normal.mean() + normal.stddev() * noise)
-
     # The contract
 
-    def call(self, inputs, num_samples=None, training=None, seed=None):
-        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
-        draws, target = num_samples or self.num_samples, self.targets(inputs)
-        seeds = tf.unstack(tf.random.split(as_seed(seed), 3, alg="philox"))
-        first = VAE.posterior(self, inputs["x"])
-        z1, log_posterior1 = first.experimental_sample_and_log_prob(draws, seed=seeds[0])
-        log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if draws == 1 else first.mean()))
-        y, log_mass, log_posterior_y = self.m2.values(log_q, target, draws, seeds[2], training)
-        z, log_posterior, kl = self.m2.draw(z1, y, 1, seeds[1])
-        label = {} if y is None else {"y": y}
-        log_likelihood, log_prior = self.log_joint({"z": z, "z1": z1[:, None], **label}, inputs)
+    def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
+        target, seeds = self.targets(inputs), tf.unstack(tf.random.split(seed, 3, alg="philox"))
+        first = VAE.posterior(self, self.image(inputs))
+        z1, log_posterior1 = first.experimental_sample_and_log_prob(num_samples, seed=seeds[0])
+        log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if num_samples == 1 else first.mean()))
+        y, log_mass, log_posterior_y = self.m2.values(log_q, target, num_samples, seeds[2], training)
+        z, log_posterior, kl, posterior = self.m2.infer(z1, y, 1, seeds[1])
+        label = {} if y is None else {self.label: y}
+        latents = {"z": z, "z1": z1[:, None], **label}
+        likelihood, of_m2, log_likelihood, log_prior = self.explain(latents, inputs)
         zeros = tf.zeros_like(log_posterior)
-        row_weight, penalty = self.weigh(inputs, log_q)
         trace = Trace(
-            latents={"z": z, "z1": z1[:, None] + zeros[..., None], **label},
-            log_likelihood=log_likelihood + zeros,
+            latents={**latents, "z1": z1[:, None] + zeros[..., None]},
+            log_likelihood={name: value + zeros for name, value in log_likelihood.items()},
             log_prior=log_prior,
-            log_posterior={"z": log_posterior, "z1": log_posterior1[:, None] + zeros, "y": log_posterior_y + zeros},
+            log_posterior={
+                "z": log_posterior,
+                "z1": log_posterior1[:, None] + zeros,
+                self.label: log_posterior_y + zeros,
+            },
             log_mass=log_mass,
-            penalty=penalty,
             kl_per_unit={name: expected_kl(units, log_mass) for name, units in kl.items()},
-            row_weight=row_weight,
+            row_weight=self.row_weight(inputs),
         )
-        return centred(trace) if y is not None else trace
+        q = {"z": posterior, "z1": first, self.label: tfp.distributions.OneHotCategorical(logits=log_q)}
+        return Pass(inputs, trace, seed, q, {"z": self.prior(), "z1": of_m2}, likelihood)
+
+    def explain(self, latents, inputs):
+        """({data field: p(field | z1)}, p(z1 | z, y), log densities of the data, log densities of the latents)."""
+        rest = {name: value for name, value in latents.items() if name != "z1"}
+        of_m2, log_prior1, log_prior = self.m2.explain(rest, {"x": latents["z1"]})
+        likelihood = {self.fields_of("data")[0]: VAE.likelihood(self, latents["z1"])}
+        priors = {"z": log_prior["z"], "z1": log_prior1["x"], self.label: log_prior[self.m2.label]}
+        return likelihood, of_m2["x"], self.score(likelihood, inputs), priors
 
     def log_joint(self, latents, inputs):
-        log_likelihood = VAE.likelihood(self, latents["z1"]).log_prob(inputs["x"])
-        of_m2 = {name: value for name, value in latents.items() if name != "z1"}
-        log_prior1, log_prior = self.m2.log_joint(of_m2, {"x": latents["z1"]})
-        return log_likelihood, {"z": log_prior["z"], "z1": log_prior1, "y": log_prior["y"]}
+        return self.explain(latents, inputs)[2:]
 
-    def locations(self, inputs):
-        z1 = VAE.posterior(self, inputs["x"]).mean()
-        return {"z": self.m2.posterior(z1, inputs.get("y")).mean(), "z1": z1}
+    def posteriors(self, inputs):
+        first = VAE.posterior(self, self.image(inputs))
+        return {"z": self.m2.posterior(first.mean(), **self.condition_of(inputs)), "z1": first}
 
-    @property
-    def values_per_pixel(self):
-        # Per draw and image, m2's layers for every label are wider than the image.
-        width = self.num_classes * self.m2.decoder_label.features.units
-        return max(super().values_per_pixel, width // self.data_spec["x"].shape[0] + 1)
+    def likelihoods(self, latents, condition):
+        if "z1" in latents:
+            return {self.fields_of("data")[0]: VAE.likelihood(self, latents["z1"])}
+        return super().likelihoods(latents, condition)
+
+    def draw(self, seeds, condition):
+        """z [N, D], y int [N] as the m2 draws them, and z1 [N, D1] given them."""
+        drawn = super().draw(seeds, condition)
+        normal = self.m2.likelihood(drawn["z"], drawn[self.label]).distribution
+        noise = normal_rows(split_rows(seeds, 3)[1], [self.latent_dim])
+        return {**drawn, "z1": normal.mean() + normal.stddev() * noise}
 
     @property
     def latent_spec(self):

@@ -18,20 +18,21 @@ import math
 
 import keras
 import tensorflow as tf
+import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.models.labels import LabelledGenerator
 from zoo.models.vae import VAE, closed_form_kl
 from zoo.networks.labelled import LabelledDense
-from zoo.objectives.trace import Trace
-from zoo.randomness import as_seed, seeded
+from zoo.objectives.trace import Pass, Trace
+from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
 
 DIRECT = {"name": "mlp", "hidden_units": []}
 SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}
 
 
-@register("m2")
+@register("m2", "the label as a second latent, known in few examples", "Kingma et al. 2014")
 @keras.saving.register_keras_serializable("zoo")
 class M2(LabelledGenerator, VAE):
     """The semi-supervised VAE of {"x", "y"}, y int [B] and -1 where unknown.
@@ -56,7 +57,10 @@ class M2(LabelledGenerator, VAE):
         super().__init__(encoder=encoder, **kwargs)
         check_positive(hidden_units=hidden_units)
         self.treatment, setting = treatment_of(labels, self.num_classes)
-        self.top, self.temperature = (setting if self.treatment == name else None for name in ("top", "sampled"))
+        self.top, self.temperature = setting if self.treatment == "top" else None, None
+        if self.treatment == "sampled":
+            start = keras.initializers.Constant(setting)
+            self.temperature = self.add_weight(name="temperature", shape=(), initializer=start, trainable=False)
         if classifier is None:
             classifier = {"name": "mlp", "hidden_units": [hidden_units], "activation": activation}
         with seeded(self.seed + 1):
@@ -65,6 +69,23 @@ class M2(LabelledGenerator, VAE):
             self.classifier_output = keras.layers.Dense(self.num_classes, name="label_logits")
             self.encoder_label = LabelledDense(hidden_units, activation, "encoder_label")
             self.decoder_label = LabelledDense(hidden_units, activation, "decoder_label")
+
+    @classmethod
+    def examples(cls):
+        classifier = {"name": "mlp", "hidden_units": [8]}
+        small = {**super().examples()["mlp"], "hidden_units": 8, "classifier": classifier}
+        return {"mlp": small, "sampled": {**small, "labels": "sampled"}}
+
+    @property
+    def scalars(self):
+        moved = {} if self.temperature is None else {"temperature": self.temperature}
+        return {**super().scalars, **moved}
+
+    def load_own_variables(self, store):
+        """The temperature stays as given where a file was written before it was a variable."""
+        if self.temperature is not None and len(store.keys()) == 2:
+            store = {"0": store["0"], "1": store["1"], "2": self.temperature.numpy()}
+        super().load_own_variables(store)
 
     # p and q
 
@@ -88,27 +109,26 @@ class M2(LabelledGenerator, VAE):
 
     # The contract
 
-    def call(self, inputs, num_samples=None, training=None, seed=None):
-        inputs = inputs if isinstance(inputs, dict) else {"x": inputs}
-        draws, target = num_samples or self.num_samples, self.targets(inputs)
-        seeds = tf.unstack(tf.random.split(as_seed(seed), 2, alg="philox"))
-        log_q = tf.nn.log_softmax(self.label_logits(inputs["x"]))
-        y, log_mass, log_posterior_y = self.values(log_q, target, draws, seeds[0], training)
-        z, log_posterior, kl = self.draw(inputs["x"][None], y, draws if self.temperature is None else 1, seeds[1])
-        latents = {"z": z} if y is None else {"z": z, "y": y}
-        log_likelihood, log_prior = self.log_joint(latents, inputs)
-        row_weight, penalty = self.weigh(inputs, log_q)
+    def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
+        x, target = self.image(inputs), self.targets(inputs)
+        seeds = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        log_q = tf.nn.log_softmax(self.label_logits(x))
+        y, log_mass, log_posterior_y = self.values(log_q, target, num_samples, seeds[0], training)
+        draws = num_samples if self.temperature is None else 1
+        z, log_posterior, kl, posterior = self.infer(x[None], y, draws, seeds[1])
+        latents = {"z": z} if y is None else {"z": z, self.label: y}
+        likelihood, log_likelihood, log_prior = self.explain(latents, inputs)
         trace = Trace(
             latents=latents,
             log_likelihood=log_likelihood,
             log_prior=log_prior,
-            log_posterior={"z": log_posterior, "y": log_posterior_y + tf.zeros_like(log_posterior)},
+            log_posterior={"z": log_posterior, self.label: log_posterior_y + tf.zeros_like(log_posterior)},
             log_mass=log_mass,
-            penalty=penalty,
             kl_per_unit={name: expected_kl(units, log_mass) for name, units in kl.items()},
-            row_weight=row_weight,
+            row_weight=self.row_weight(inputs),
         )
-        return centred(trace) if y is not None and self.top else trace
+        q = {"z": posterior, self.label: tfp.distributions.OneHotCategorical(logits=log_q)}
+        return Pass(inputs, trace, seed, q, {"z": self.prior()}, likelihood)
 
     @property
     def every_label(self):
@@ -136,11 +156,12 @@ class M2(LabelledGenerator, VAE):
         drawn = tf.one_hot(tf.argmax(scores, -1), self.num_classes)
         return self.filled(target, tf.nn.softmax(scores / self.temperature) if training else drawn)
 
-    def draw(self, x, y, draws, seed):
+    def infer(self, x, y, draws, seed):
         """`draws` of z for each x [L, B, *data_shape] and label y (None: each), broadcast to [L, C, B, num_classes].
 
         Returns:
-            z [draws L, C, B, D], log q(z | x, y) [draws L, C, B], {"z": KL [L, C, B, D]} where it has a closed form.
+            z [draws L, C, B, D], log q(z | x, y) [draws L, C, B], {"z": KL [L, C, B, D]} where it has a closed form,
+            and q(z | x, y) with the batch [L C B].
         """
         count, batch = tf.unstack(tf.shape(x)[:2])
         features = self.flatten(self.encoder(self.seen(tf.reshape(x, [-1, *self.data_shape]))))
@@ -152,20 +173,17 @@ class M2(LabelledGenerator, VAE):
         shape = tf.concat([[-1], lead[1:]], 0)
         kl = closed_form_kl(posterior, self.prior())
         units = {name: tf.reshape(v, tf.concat([lead, [self.latent_dim]], 0)) for name, v in kl.items()}
-        return tf.reshape(z, tf.concat([shape, [self.latent_dim]], 0)), tf.reshape(log_q, shape), units
+        return tf.reshape(z, tf.concat([shape, [self.latent_dim]], 0)), tf.reshape(log_q, shape), units, posterior
+
+    def explain(self, latents, inputs):
+        """({data field: p(field | latents)}, and their and the latents' log densities); labels not given are all."""
+        likelihood = self.likelihoods({self.label: self.every_label, **latents}, {})
+        log_prior = self.prior().log_prob(latents["z"])
+        uniform = tf.fill(tf.shape(log_prior), -math.log(self.num_classes))
+        return likelihood, self.score(likelihood, inputs), {"z": log_prior, self.label: uniform}
 
     def log_joint(self, latents, inputs):
-        z = latents["z"]
-        log_likelihood = self.likelihood(z, latents.get("y", self.every_label)).log_prob(inputs["x"])
-        log_prior = self.prior().log_prob(z)
-        return log_likelihood, {"z": log_prior, "y": tf.fill(tf.shape(log_prior), -math.log(self.num_classes))}
-
-    def locations(self, inputs):
-        return {"z": self.posterior(inputs["x"], inputs.get("y")).mean()}
-
-    @property
-    def values_per_pixel(self):
-        return super().values_per_pixel * (1 if self.treatment == "sampled" else self.num_classes)
+        return self.explain(latents, inputs)[1:]
 
 
 def treatment_of(labels, num_classes):
@@ -218,20 +236,6 @@ def point_or_mass(target, log_q):
     point = tf.where(target > 0.5, 0.0, -math.inf)
     known = tf.reduce_sum(target, -1, keepdims=True) > 0.5
     return tf.transpose(tf.where(known, point, log_q))[None]
-
-
-def centred(trace):
-    """The trace of `top_values` with a penalty that is zero and takes from the gradient a noise that has the mean 0.
-
-    The masses add up to 1, but their gradients do only in the mean over the drawn value. What the weights of all values
-    have in common, taken as the mean weight of the likeliest, is therefore subtracted where it meets these gradients.
-    """
-    mass = tf.exp(trace.log_mass[0])
-    likeliest = tf.stop_gradient(mass[:-1])
-    common = tf.reduce_sum(likeliest * tf.reduce_mean(trace.log_weight, 0)[:-1], 0) / tf.reduce_sum(likeliest, 0)
-    total = tf.reduce_sum(mass, 0)
-    zero = tf.stop_gradient(trace.row_weight * common) * (total - tf.stop_gradient(total))
-    return trace._replace(penalty=trace.penalty + zero)
 
 
 def expected_kl(units, log_mass):

@@ -23,7 +23,7 @@ tfd = tfp.distributions
 NO_DENSITY = "a vamp_vae scores its posterior at any z, and this posterior has no log density there: use diagonal"
 
 
-@register("vamp_vae")
+@register("vamp_vae", "VampPrior: the posterior's mixture over pseudo-inputs as the prior", "Tomczak & Welling 2018")
 @keras.saving.register_keras_serializable("zoo")
 class VampVAE(VAE):
     """A VAE with a VampPrior.
@@ -55,9 +55,16 @@ class VampVAE(VAE):
         except NotImplementedError as error:
             raise InvalidInput(NO_DENSITY) from error
 
+    @classmethod
+    def examples(cls):
+        return {name: {**config, "num_pseudo_inputs": 6} for name, config in super().examples().items()}
+
     @property
     def inference_layers(self):
         return []  # the prior is made of them too
+
+    def draw(self, seeds, condition):
+        return {"z": self.prior().sample_rows(seeds)}
 
     def prior(self):
         x = tf.convert_to_tensor(self.pseudo_inputs)
@@ -76,7 +83,7 @@ class VampVAE(VAE):
         draws, chosen = np.random.RandomState(self.seed), None
         count = self.pseudo_inputs.shape[0]
         for batch in dataset:
-            x = self.preprocess(batch, None, training=False)["x"].numpy()
+            x = self.image(self.preprocess(batch, None, training=False)).numpy()
             keyed = (draws.uniform(size=len(x)), x)
             chosen = keyed if chosen is None else [np.concatenate(pair) for pair in zip(chosen, keyed, strict=True)]
             first = np.argsort(chosen[0])[:count]

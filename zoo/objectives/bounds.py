@@ -1,4 +1,8 @@
-"""Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean."""
+"""Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean.
+
+A bound says by `needs` what a model must offer for its gradient, and by `for_inference` which other bound the
+inference model's weights maximise, where that is not the same.
+"""
 
 import functools
 import math
@@ -43,7 +47,7 @@ def check_groups(num_groups, num_samples):
         )
 
 
-@BOUNDS.register("stl")
+@BOUNDS.register("stl", needs=("path",))
 def stl(trace):
     """The ELBO with the gradient of its draws' path alone: the posterior's parameters are held in log q(z | x).
 
@@ -53,7 +57,7 @@ def stl(trace):
     return trace.expect(trace.log_weight + trace.along_path) + trace.entropy
 
 
-@BOUNDS.register("dreg")
+@BOUNDS.register("dreg", needs=("path",))
 def dreg(trace):
     """The importance-weighted bound with the doubly reparameterised gradient, which does not fade with the draws.
 
@@ -75,7 +79,7 @@ def miwae(trace, num_groups=1):
     return trace.expect(log_mean_exp(groups, 1)[:, 0]) + trace.entropy
 
 
-@BOUNDS.register("piwae")
+@BOUNDS.register("piwae", needs=("inference",), for_inference=miwae)
 def piwae(trace, num_groups=1):
     """`iwae` of all draws for the generative model, `miwae` of `num_groups` for the inference model.
 
@@ -158,10 +162,6 @@ def free_bits(trace, nats=0.5, num_groups=1):
     return trace.reconstruction + trace.entropy - total
 
 
-PATH = (stl, dreg)
-INFERENCE = {piwae: miwae}
-
-
 def get(bound, num_samples=None):
     """The function `trace -> [B]` that a name or a dict `{"name": ..., argument: value}` stands for.
 
@@ -170,11 +170,5 @@ def get(bound, num_samples=None):
     """
     function, arguments, _ = BOUNDS.parse(bound, context=["trace"])
     if "num_groups" in arguments:
-        check_groups(arguments["num_groups"], num_samples if function in (miwae, piwae) else None)
+        check_groups(arguments["num_groups"], num_samples if miwae in (function, function.for_inference) else None)
     return functools.partial(function, **arguments)
-
-
-def of_inference(bound):
-    """The bound that trains the inference model, where it is another than the generative model's; else None."""
-    function = INFERENCE.get(bound.func)
-    return function and functools.partial(function, **bound.keywords)

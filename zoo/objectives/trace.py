@@ -10,12 +10,11 @@ class Trace(NamedTuple):
 
     Attributes:
         latents: name -> [S, C, B, ...].
-        log_likelihood: [S, C, B], log p(x | z), summed over the event.
+        log_likelihood: data field -> [S, C, B], log p(field | z), summed over the event, of what was observed of it.
         log_prior: name -> [S, C, B], log p(z_name | ...).
         log_posterior: name -> [S, C, B], log q(z_name | ...).
         log_mass: [1, C, B], log q(y | x) of an enumerated latent; 0 on an observed value and -inf on the others;
             0 with C = 1.
-        penalty: [B], what the optimiser sees and the bound does not.
         kl_per_unit: name -> [B, D], KL(q || p) in closed form where both factorise; at the lower levels of a bottom-up
             hierarchy, where it has none, the mean over the draws. Never part of `log_weight`.
         beta: weight of the KL terms, already multiplied in.
@@ -27,11 +26,10 @@ class Trace(NamedTuple):
     """
 
     latents: dict
-    log_likelihood: tf.Tensor
+    log_likelihood: dict
     log_prior: dict
     log_posterior: dict
     log_mass: tf.Tensor
-    penalty: tf.Tensor
     kl_per_unit: dict
     beta: tf.Tensor = 1.0
     base: dict = {}
@@ -41,12 +39,13 @@ class Trace(NamedTuple):
     @property
     def log_weight(self):
         """[S, C, B]: log p(x, z) - log q(z | x), without the enumerated mass."""
-        return self.log_likelihood + sum(self.log_prior.values()) - sum(self.log_posterior.values())
+        terms = (self.log_likelihood, self.log_prior)
+        return sum(sum(term.values()) for term in terms) - sum(self.log_posterior.values())
 
     @property
     def reconstruction(self):
-        """[B]: E_q log p(x | z)."""
-        return self.expect(self.log_likelihood)
+        """[B]: E_q log p(x | z), of all data fields."""
+        return self.expect(sum(self.log_likelihood.values()))
 
     @property
     def kl(self):
@@ -107,3 +106,24 @@ class Trace(NamedTuple):
             tf.reduce_sum(self.path[name] * (draw - tf.stop_gradient(draw)), -1) for name, draw in self.base.items()
         ]
         return sum(terms, tf.zeros_like(self.log_weight))
+
+
+class Pass(NamedTuple):
+    """One forward pass of a model over a batch; it stays inside a `tf.function`.
+
+    Attributes:
+        inputs: the model's inputs, by field.
+        trace: the `Trace`.
+        seed: int32 [2], of the pass.
+        posterior, prior: name of a latent -> its distribution; q(y | x) of a label stands under the label's field.
+        likelihood: data field -> its distribution.
+        paid: name of a penalty -> its value on the pass, [B] or one number, without its weight.
+    """
+
+    inputs: dict
+    trace: Trace
+    seed: tf.Tensor
+    posterior: dict
+    prior: dict
+    likelihood: dict
+    paid: dict = {}

@@ -1,17 +1,43 @@
-"""A prior p(z): a layer whose `distribution()`, made of its weights, is one over [D]."""
+"""A prior p(z): a layer with a density made of its weights, draws row by row, and the geometry of its space."""
 
 import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import InvalidInput
 from zoo.registry import PRIORS
+from zoo.rows import normal_rows
 
 tfd = tfp.distributions
 
 
+class Prior(keras.layers.Layer):
+    """What every prior says of itself; one of your own writes `distribution`, and the rest where it differs."""
+
+    def distribution(self):
+        """p(z) over [D]."""
+        raise NotImplementedError
+
+    def draw(self, seeds):
+        """[N, D]: for each row of seeds, int32 [N, 2], what `distribution().sample(seed=row)` draws."""
+        return tf.vectorized_map(lambda row: self.distribution().sample(seed=row), seeds)
+
+    def between(self, start, stop, place):
+        """[..., D]: the point on the way from `start` to `stop` at `place` in [0, 1]: on a straight line."""
+        return start + place * (stop - start)
+
+    def quantiles(self, probabilities):
+        """z [N, D] of probabilities [N, D] in (0, 1): a grid that is even in them is one that the prior fills evenly.
+
+        Raises:
+            InvalidInput: a prior that has none.
+        """
+        raise InvalidInput(f"a {type(self).__name__} has no quantiles: a grid needs a standard_normal or flow prior")
+
+
 @PRIORS.register("standard_normal")
-class StandardNormal(keras.layers.Layer):
-    """N(0, I) over `latent_dim` units."""
+class StandardNormal(Prior):
+    """N(0, I)."""
 
     def __init__(self, latent_dim):
         super().__init__(name="prior")
@@ -20,3 +46,9 @@ class StandardNormal(keras.layers.Layer):
 
     def distribution(self):
         return tfd.Independent(tfd.Normal(tf.zeros([self.latent_dim]), tf.ones([self.latent_dim])), 1)
+
+    def draw(self, seeds):
+        return normal_rows(seeds, [self.latent_dim])
+
+    def quantiles(self, probabilities):
+        return tf.math.ndtri(probabilities)

@@ -28,3 +28,9 @@ class CouplingFlow(StandardNormal):
     def distribution(self):
         layers = [c.bijector(tf.convert_to_tensor(b)) for c, b in zip(self.couplings, self.biases, strict=True)]
         return FlowDistribution(super().distribution(), layers)
+
+    def draw(self, seeds):
+        return self.distribution().push(super().draw(seeds))[0]
+
+    def quantiles(self, probabilities):
+        return self.distribution().push(super().quantiles(probabilities))[0]

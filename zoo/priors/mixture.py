@@ -7,13 +7,14 @@ import tensorflow_probability as tfp
 from zoo.distributions import Mixture
 from zoo.errors import check_positive
 from zoo.numerics import soft_scale
+from zoo.priors.base import Prior
 from zoo.registry import PRIORS
 
 tfd = tfp.distributions
 
 
 @PRIORS.register("mixture")
-class GaussianMixture(keras.layers.Layer):
+class GaussianMixture(Prior):
     """A mixture of `num_components` diagonal Gaussians with trained weights, around N(0, I) at the start.
 
     Args:
@@ -33,3 +34,6 @@ class GaussianMixture(keras.layers.Layer):
     def distribution(self):
         loc, scale = tf.convert_to_tensor(self.loc), soft_scale(tf.convert_to_tensor(self.raw_scale), 1e-3)
         return Mixture(tf.convert_to_tensor(self.logits), tfd.Independent(tfd.Normal(loc, scale), 1))
+
+    def draw(self, seeds):
+        return self.distribution().sample_rows(seeds)

@@ -1,0 +1,74 @@
+"""What all models with one encoder and one decoder share, whatever latents lie between them."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo import likelihoods, networks  # noqa: F401  (registers the parts)
+from zoo.data.spec import FieldSpec
+from zoo.errors import InvalidInput, check_positive
+from zoo.models.base import LatentVariableModel
+from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS
+
+
+class EncoderDecoder(LatentVariableModel):
+    """A model of one data field x [*data_shape], whose likelihood is a head on a decoder."""
+
+    def make_networks(self, data_shape, encoder, decoder, likelihood):
+        """Make `encoder`, `decoder` and `likelihood_head`; a decoder that is None mirrors the encoder."""
+        check_positive(data_shape=tuple(data_shape))
+        self.data_shape = tuple(data_shape)
+        if decoder is None:
+            if isinstance(encoder, keras.layers.Layer):
+                raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
+            decoder = encoder
+        self.likelihood_head = LIKELIHOODS.create(likelihood, data_shape=self.data_shape)
+        self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
+        self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
+
+    @property
+    def encoder_input_shape(self):
+        return self.data_shape
+
+    @property
+    def data_spec(self):
+        low, high = self.likelihood_head.minimum, self.likelihood_head.maximum
+        x = FieldSpec(self.data_shape, "float32", low, high)
+        mask = FieldSpec(self.data_shape, "float32", 0.0, 1.0, role="mask", optional=True)
+        return {"x": x, "mask": mask} if self.masked else {"x": x}
+
+    @property
+    def discrete(self):
+        return self.likelihood_head.discrete
+
+    def image(self, inputs):
+        """The first data field of a model's inputs."""
+        return inputs[self.fields_of("data")[0]]
+
+    def likelihood(self, z):
+        """p(x | z) of z [..., D]: batch [...], event data_shape."""
+        return self.likelihood_head(self.decode_parameters(z))
+
+    def decode_parameters(self, code):
+        """The decoder's output for a code [..., F]: leading axes are folded into one and unfolded again."""
+        parameters = self.decoder(tf.reshape(code, [-1, code.shape[-1]]))
+        shape = self.likelihood_head.decoder_shape
+        if parameters.shape[1:].num_elements() != math.prod(shape):
+            raise InvalidInput(f"the decoder gives {tuple(parameters.shape[1:])} an example; it must give {shape}")
+        lead = [-1] if code.shape.rank == 2 else tf.shape(code)[:-1]
+        return tf.reshape(parameters, tf.concat([lead, shape], 0))
+
+    def adapt(self, dataset):
+        """Set the decoder's output bias so that an untrained model gives the mean image of `dataset`."""
+        layer = getattr(self.decoder, "output_layer", None)
+        if layer is None:
+            return
+        total, count = 0.0, 0
+        for batch in dataset:
+            x = self.image(self.fields(batch))
+            total, count = total + tf.reduce_sum(x, 0), count + x.shape[0]
+        bias = self.likelihood_head.initial_bias(total / count)
+        if math.prod(layer.bias.shape) != math.prod(bias.shape):
+            bias = tf.reduce_mean(bias, range(bias.shape.rank - 1))
+        layer.bias.assign(tf.reshape(bias, layer.bias.shape))

@@ -1,0 +1,179 @@
+"""The training step of every model: its players, updates that are finite, and the terms that `fit` prints."""
+
+import keras
+import tensorflow as tf
+
+from zoo.data.check import check_dataset
+from zoo.errors import InvalidInput
+from zoo.models.guards import StopWhenNotFinite
+from zoo.models.metrics import ActiveUnits
+from zoo.models.updates import apply_if
+from zoo.objectives.adversaries import Player
+
+
+class Step:
+    """What Keras' `compile`, `fit`, `evaluate` and `predict` do with a model; mixed into `LatentVariableModel`."""
+
+    def make_metrics(self):
+        """A mean for every printed term, and the active units of each latent."""
+        several, bound = len(self.latent_names) > 1, "bound" in self.capabilities
+        kl = ["elbo", "kl"] + [f"kl_{latent}" for latent in self.latent_names if several]
+        self.term_metrics = {}
+        self.print_terms("loss", "reconstruction", *(kl if bound else []), *self.penalty_terms())
+        units = self.latent_names if bound else ()
+        self.unit_metrics = {n: ActiveUnits(f"active_units_{n}" if several else "active_units") for n in units}
+        self.skipped = keras.metrics.Sum(name="skipped")
+
+    def print_terms(self, *names):
+        """Add means of terms to what `fit` prints."""
+        self.term_metrics |= {name: keras.metrics.Mean(name=name) for name in names if name not in self.term_metrics}
+
+    def penalty_terms(self):
+        """The names under which penalties, and the costs of adversaries, are printed."""
+        players = [player.name for penalty in self.penalties for player in penalty.players(self)]
+        return [*(penalty.name for penalty in self.penalties), *(f"{name}_cost" for name in players)]
+
+    # The game
+
+    def objective(self, trace):
+        """[B]: what training maximises."""
+        return trace.row_weight * self.bound(trace.temper(self.beta))
+
+    def cost(self, p, objective=None):
+        """What the model minimises on a `Pass`: the penalties, minus the mean objective."""
+        paid = sum(tf.convert_to_tensor(penalty.weight) * p.paid[penalty.name] for penalty in self.penalties)
+        return tf.reduce_mean(paid - (objective or self.objective)(p.trace))
+
+    def players(self):
+        """Who minimises what: the model, where the bound asks for it its two halves apart, and each adversary."""
+        others = [player for penalty in self.penalties for player in penalty.players(self)]
+        taken = {id(v) for player in others for v in player.variables}
+        own = [v for v in self.trainable_variables if id(v) not in taken]
+        inference = self.bound.func.for_inference
+        if inference is None:
+            return [Player("model", self.cost, own, self.optimizer), *others]
+
+        def objective(trace):
+            return trace.row_weight * inference(trace.temper(self.beta), **self.bound.keywords)
+
+        of_inference = {id(v) for layer in self.inference_layers for v in layer.trainable_variables}
+        halves = [[v for v in own if (id(v) in of_inference) == half] for half in (False, True)]
+        return [
+            Player("model", self.cost, halves[0], self.optimizer),
+            Player("inference", lambda p: self.cost(p, objective), halves[1], self.optimizer),
+            *others,
+        ]
+
+    # Keras
+
+    def compile(self, *args, **kwargs):
+        """Keras' `compile`: the optimiser is the model's own, adversaries bring theirs."""
+        self.build()
+        super().compile(*args, **kwargs)
+        for penalty in self.penalties:
+            penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
+        players = self.players()
+        if self.optimizer is not None and len({id(player.optimizer) for player in players}) > 1:
+            self.optimizer.build([v for p in players if p.optimizer is self.optimizer for v in p.variables])
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Keras' `fit`, which first checks the data and stops with a clear message when updates stay non-finite."""
+        if self._compile_loss is not None:
+            raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        for data in (x, kwargs.get("validation_data")):
+            if data is not None:
+                check_dataset(data, self.data_spec)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks.append(StopWhenNotFinite())
+        else:
+            callbacks = [*(callbacks or []), StopWhenNotFinite()]
+        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def step_seed(self):
+        """int32 [2]: of the model's seed, the step and the replica."""
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        step = tf.convert_to_tensor(self.steps)
+        seed = tf.constant([17, self.seed], tf.int32)
+        for part in (step, replica):
+            seed = tf.random.fold_in(seed, part, alg="philox")
+        return seed
+
+    def train_step(self, batch):
+        noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
+        inputs = self.preprocess(batch, noise_seed, training=True)
+        kept = {id(v) for v in (self.steps, *self.scalars.values())}
+        statistics = [v for v in self.non_trainable_weights if id(v) not in kept]
+        before = [tf.convert_to_tensor(v) for v in statistics]
+        p, costs, moves = self.gradients(inputs, draw_seed)
+        # One sum of squares: what overflows it would overflow Adam's second moments too.
+        squares = [tf.nn.l2_loss(g) for _, gradients, _ in moves for g in gradients if g is not None]
+        finite = tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
+        self.steps.assign_add(1)
+        apply_if(finite, moves)
+        for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
+            variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
+        return self.update_metrics(p, costs, finite)
+
+    def gradients(self, inputs, seed):
+        """(the `Pass`, {player: its cost}, [(optimiser, gradients, variables)], an entry an optimiser)."""
+        players = self.players()
+        with tf.GradientTape(persistent=len(players) > 1) as tape:
+            p = self.forward(inputs, seed, training=True)
+            costs = {player.name: player.cost(p) for player in players}
+            totals = [self.total(costs[player.name], player.optimizer) for player in players]
+        found, moves = {}, []
+        for player, total in zip(players, totals, strict=True):
+            pairs = zip(player.variables, tape.gradient(total, player.variables), strict=True)
+            found |= {id(v): (v, g, player.optimizer) for v, g in pairs}
+        for optimizer in {id(player.optimizer): player.optimizer for player in players}.values():
+            mine = [found[id(v)] for v in self.trainable_variables if found[id(v)][2] is optimizer]
+            moves.append((optimizer, [g for _, g, _ in mine], [v for v, _, _ in mine]))
+        return p, costs, moves
+
+    def forward(self, inputs, seed, training):
+        """The `Pass` of a batch, with what the bound needs in training, and what the penalties say of it."""
+        p = self(inputs, training=training, seed=seed, needs=self.bound.func.needs if training else ())
+        return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})
+
+    def total(self, cost, optimizer):
+        """A cost with the layers' regularisers, scaled for mixed precision and for the sum over replicas."""
+        return optimizer.scale_loss(cost + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
+
+    def test_step(self, batch):
+        # The latents' seed does not depend on the step, so that two evaluations of the same weights agree.
+        inputs = self.preprocess(batch, None, training=False)
+        p = self.forward(inputs, tf.constant([23, self.seed], tf.int32), training=False)
+        costs = {player.name: player.cost(p) for player in self.players()}
+        return self.update_metrics(p, costs, tf.constant(True))  # what is not finite must show
+
+    def predict_step(self, batch):
+        return self.reconstruct(**self.preprocess(batch, None, training=False))
+
+    # What is printed
+
+    def update_metrics(self, p, costs, finite):
+        """Update one mean per term with the finite steps, and return the logs of all."""
+        rows = tf.shape(p.trace.log_mass)[2]
+        weight = tf.cast(finite, tf.float32) * tf.cast(rows, tf.float32)
+        self.skipped.update_state(tf.cast(~finite, tf.float32))
+        terms = {"loss": costs["model"], **self.terms(p.trace), **p.paid}
+        terms |= {f"{name}_cost": cost for name, cost in costs.items()}
+        for term, metric in self.term_metrics.items():
+            metric.update_state(tf.where(finite, tf.reduce_mean(terms[term]), 0.0), weight)
+        for name, metric in self.unit_metrics.items():
+            if name in p.trace.kl_per_unit:
+                metric.update_state(tf.where(finite, tf.reduce_mean(p.trace.kl_per_unit[name], 0), 0.0), weight)
+        return self.get_metrics_result()
+
+    def terms(self, trace):
+        """Name -> [B] of what `fit` prints: elbo = reconstruction - kl to rounding, whatever bound is trained."""
+        kl = trace.kl
+        each = {f"kl_{name}": value for name, value in kl.items()}
+        total = sum(kl.values()) - trace.entropy
+        return {"elbo": trace.reconstruction - total, "reconstruction": trace.reconstruction, "kl": total, **each}
+
+    def get_metrics_result(self):
+        logs = super().get_metrics_result()
+        return {name: value for name, value in logs.items() if value is not None}

@@ -1,0 +1,37 @@
+"""Updates that happen only where they are finite, on one device or several."""
+
+import tensorflow as tf
+
+
+def apply_if(finite, moves):
+    """Apply [(optimiser, gradients, variables)] unless `finite`, a boolean scalar, is False on any replica.
+
+    Then nothing changes: zeroed gradients would still move Adam. Several replicas must decide together, outside of
+    their own contexts, because an optimiser merges them and a branch that merges is refused inside one.
+    """
+    replicas = tf.distribute.get_replica_context()
+    if replicas.num_replicas_in_sync == 1:
+        tf.cond(finite, lambda: apply_all(moves), lambda: None)
+        return
+    counts = [len(gradients) for _, gradients, _ in moves]
+
+    def apply_on_all(strategy, bad, *gradients):
+        def apply(*gradients):
+            parts = iter(gradients)
+            apply_all(
+                [(move[0], [next(parts) for _ in range(n)], move[2]) for move, n in zip(moves, counts, strict=True)]
+            )
+
+        def apply_each():
+            strategy.extended.call_for_each_replica(apply, args=gradients)
+
+        tf.cond(strategy.experimental_local_results(bad)[0] == 0, apply_each, lambda: None)
+
+    bad = replicas.all_reduce("sum", tf.cast(~finite, tf.int32))
+    replicas.merge_call(apply_on_all, args=(bad, *(g for _, gradients, _ in moves for g in gradients)))
+
+
+def apply_all(moves):
+    """Apply each optimiser's gradients."""
+    for optimizer, gradients, variables in moves:
+        optimizer.apply(gradients, variables)

@@ -1,0 +1,153 @@
+"""What one does with a model, written once over its contract: verbs, and the endpoints of its exports."""
+
+import tensorflow as tf
+
+from zoo.errors import InvalidInput, check_positive
+from zoo.randomness import as_seed
+
+
+class Verbs:
+    """Encode, decode, reconstruct, sample, interpolate, score; mixed into `LatentVariableModel`.
+
+    A model of one latent or one data field takes and gives tensors, of several dicts by name. `condition` are the
+    fields of `model.conditions` by name, such as y.
+    """
+
+    def code(self, inputs):
+        """Name -> the locations that the data fields are decoded from."""
+        located = self.locations(inputs)
+        return {name: located[name] for name in (*self.latent_spec, *self.conditions) if name in located}
+
+    def encode(self, x, **condition):
+        """[B, D]: the posterior's location."""
+        code = self.code(self.inputs(**self.named(x), **condition))
+        return single({name: code[name] for name in self.latent_spec})
+
+    def decode(self, z=None, **fields):
+        """[B, *data_shape]: the mean of p(x | z) of z [B, D], or of latents by name or in a dict."""
+        if z is not None:
+            fields |= z if isinstance(z, dict) else {next(iter(self.latent_spec)): z}
+        fields = self.inputs(**fields)
+        latents = {name: value for name, value in fields.items() if name in self.latent_spec}
+        if not latents:
+            raise InvalidInput(f"decode takes a dict with one or more of {', '.join(self.latent_spec)}")
+        return single(self.means(latents, self.condition_of(fields)))
+
+    def reconstruct(self, x, **condition):
+        """[B, *data_shape]: the mean of p(x | z) at the posterior's location."""
+        inputs = self.inputs(**self.named(x), **condition)
+        return single(self.means(self.code(inputs), self.condition_of(inputs)))
+
+    def interpolate(self, x0, x1, steps=8, **condition):
+        """[steps, B, *data_shape]: decoded points on the way between the codes of x0 and x1, ends included."""
+        check_positive(steps=steps)
+        ends = [self.inputs(**self.named(x), **condition) for x in (x0, x1)]
+        start, stop = (self.code(inputs) for inputs in ends)
+        given = self.condition_of(ends[0])
+        path = [
+            self.means(self.between(start, stop, place), given) for place in tf.unstack(tf.linspace(0.0, 1.0, steps))
+        ]
+        return single({name: tf.stack([means[name] for means in path]) for name in path[0]})
+
+    def log_prob(self, x, num_samples=100, seed=None, **condition):
+        """[B]: the importance-weighted estimate of log p(x | condition), nats. Burda et al. 2016, arXiv:1509.00519.
+
+        x is scored as it is: binarise grey images first, as `zoo.evaluate` does, by
+        `model.preprocess(x, None, training=False)["x"]`.
+        """
+        check_positive(num_samples=num_samples)
+        self.require("log_prob", ["bound"])
+        return self(self.inputs(**self.named(x), **condition), num_samples=num_samples, seed=seed).log_marginal
+
+    def simulate(self, n, seed=None, mean=False, **condition):
+        """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
+        check_positive(n=n)
+        self.require("sample", ["prior"])
+        latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
+        given = self.inputs(**self.given(n, condition))
+        latents = self.draw(tf.random.split(latent_seed, n), given)
+        likelihoods = self.likelihoods(latents, given)
+        found = {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
+        return latents, single(found)
+
+    def sample(self, n, seed=None, mean=False, **condition):
+        """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z."""
+        return self.simulate(n, seed, mean, **condition)[1]
+
+    def given(self, n, condition):
+        """The condition of n draws; one of another length is refused."""
+        for name, value in condition.items():
+            if value is not None and len(value) != n:
+                raise InvalidInput(f"{n} images need {n} labels, got {len(value)} in {name}")
+        return condition
+
+    def means(self, latents, condition):
+        """Data field -> the mean of p(field | latents, condition)."""
+        return {name: likelihood.mean() for name, likelihood in self.likelihoods(latents, condition).items()}
+
+    def named(self, x):
+        """The data fields by name: x is the first of them, or a dict."""
+        return x if isinstance(x, dict) else {self.fields_of("data")[0]: x}
+
+    # Endpoints
+
+    @property
+    def endpoints(self):
+        """Name -> (method, its inputs' names in `field_specs`): the signatures of an export; the first is the default.
+
+        Methods take keyword tensors with a leading row axis and return a dict of tensors, row by row.
+        """
+        data, condition = self.fields_of("data", "mask"), self.conditions
+        known = {
+            "reconstruct": (self.serve_reconstruct, [*data, *condition], ()),
+            "encode": (self.serve_encode, [*data, *condition], ()),
+            "decode": (self.serve_decode, [*self.latent_spec, *condition], ()),
+            "sample": (self.serve_sample, ["seed", *condition], ("prior",)),
+            "score": (self.serve_score, [*data, "seed", *condition], ("bound",)),
+            "classify": (self.serve_classify, data, ("classifier",)),
+        }
+        return {
+            name: (method, inputs) for name, (method, inputs, needs) in known.items() if self.offers.issuperset(needs)
+        }
+
+    def serve_reconstruct(self, **fields):
+        return renamed(self.means(self.code(self.observed(fields)), self.condition_of(fields)))
+
+    def serve_encode(self, **fields):
+        posteriors = self.posteriors(self.observed(fields))
+        found = {name: posteriors[name].mean() for name in self.latent_spec}
+        scales = self.latent_spec if "scale" in self.offers else ()
+        return {**found, **{f"{name}_scale": posteriors[name].stddev() for name in scales}}
+
+    def serve_decode(self, **fields):
+        latents = {name: fields[name] for name in self.latent_spec}
+        return renamed(self.means(latents, self.condition_of(fields)))
+
+    def serve_sample(self, seed, **condition):
+        """The mean of p(x | z) at latents drawn from each row's own seed."""
+        return self.means(self.draw(tf.bitcast(seed, tf.int32), condition), condition)
+
+    def serve_score(self, seed, **fields):
+        """elbo and log_marginal [N] of `score_samples` draws, row by row: a row's numbers depend on its seed alone."""
+
+        def row(fields):
+            row_seed = fields.pop("seed")
+            inputs = self.observed({name: value[None] for name, value in fields.items()})
+            trace = self(inputs, num_samples=self.score_samples, seed=row_seed)
+            return {"elbo": trace.elbo[0], "log_marginal": trace.log_marginal[0]}
+
+        return tf.vectorized_map(row, {**fields, "seed": tf.bitcast(seed, tf.int32)})
+
+    def serve_classify(self, **fields):
+        probabilities = self.probabilities(self.image(self.observed(fields)))
+        return {"probabilities": probabilities, "label": tf.argmax(probabilities, -1, tf.int32)}
+
+
+def single(values):
+    """The only value of a dict, or the dict."""
+    return next(iter(values.values())) if len(values) == 1 else values
+
+
+def renamed(means):
+    """What endpoints call the means of p(x | z): reconstruction, or the fields' names where there are several."""
+    return {"reconstruction": single(means)} if len(means) == 1 else means

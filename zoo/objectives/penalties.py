@@ -1,0 +1,60 @@
+"""Penalties: costs that training pays beside the bound, with any model, bound, posterior and prior."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import InvalidInput
+
+
+class Penalty(keras.layers.Layer):
+    """A cost, `weight` times which is added to what training minimises.
+
+    A subclass writes `value`. It is called as a plain function, so that no policy casts the terms of a pass.
+
+    Attributes:
+        weight: a scalar variable, saved with the model and moved by schedules as "<name>.weight".
+        unit: of the value.
+        needs: what a model must offer (`LatentVariableModel.offers`).
+    """
+
+    unit, needs = "nats", ()
+
+    def __init__(self, weight=1.0, name=None):
+        super().__init__(name=name or self.registry_name, dtype="float32")
+        if not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
+            raise InvalidInput(f"the weight of a penalty is a number from 0, got {weight!r}")
+        start = keras.initializers.Constant(weight)
+        self.weight = self.add_weight(shape=(), initializer=start, trainable=False, name="weight")
+        self.built = True
+
+    def value(self, p, model):
+        """[B], or one number for the batch: what is paid for a `Pass` of a model."""
+        raise NotImplementedError
+
+    def __call__(self, p, model):
+        return self.value(p, model)
+
+    def players(self, model):
+        """Who else minimises something: see `Player`. Nobody, unless the penalty learns."""
+        return []
+
+    def compile(self, mixed):
+        """Make what `players` need; `mixed` is whether the model trains in half precision."""
+
+    def load_own_variables(self, store):
+        """The weight stays as given where a file was written before penalties had one."""
+        if len(store.keys()):
+            super().load_own_variables(store)
+
+
+def draws_by_latent(p, model):
+    """Name -> (z [C, B, D], mass [C, B]): the first draw of each continuous latent, and the mass of its values."""
+    mass = tf.exp(p.trace.log_mass[0])
+    found = {}
+    for name in model.latent_names:
+        z = p.trace.latents[name][0]
+        z = tf.reshape(z, tf.concat([tf.shape(z)[:2], [math.prod(z.shape[2:])]], 0))
+        found[name] = (z, tf.broadcast_to(mass, tf.shape(z)[:2]))
+    return found
