@@ -1,30 +1,30 @@
-"""Small models and batches for every name in the registry."""
+"""Small models and batches for every name in the registry, and the tiers of parametrised tests."""
+
+import datetime
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import zoo
 from zoo.creation import model_class
 
-SMALL = {
-    "data_shape": (4, 4, 1),
-    "latent_dim": 3,
-    "num_classes": 3,
-    "num_pseudo_inputs": 6,
-    "encoder": {"name": "mlp", "hidden_units": [8]},
-    "classifier": {"name": "mlp", "hidden_units": [8]},
-    "hidden_units": 8,
-    "m2": {"latent_dim": 2, "hidden_units": 8},
-    "seed": 1,
-}
-DEEP = {**SMALL, "latent_dims": (3, 2), "hidden_units": (5,)}
-
 
 def small(name, **config):
-    """A model small enough for a test; `config` goes over the sizes of `SMALL`."""
-    accepted = model_class(name)[0].argument_names()
-    sizes = DEEP if "latent_dims" in accepted else SMALL
-    return zoo.create(name, **{**{k: v for k, v in sizes.items() if k in accepted}, **config})
+    """A model small enough for a test: the first of its class' examples, `config` over its arguments."""
+    example = next(iter(model_class(name)[0].examples().values()))
+    return zoo.create(name, **{**example, **config})
+
+
+def tiered(values, plain, ids=str):
+    """Parameters of a test: those for which `plain` holds in any run, the others with --all."""
+    return [pytest.param(v, id=ids(v), marks=() if plain(v) else pytest.mark.slow) for v in values]
+
+
+def of_today(names, count=2):
+    """So many of the names, others each day."""
+    names, day = sorted(names), datetime.date.today().timetuple().tm_yday
+    return [names[(day * count + i) % len(names)] for i in range(min(count, len(names)))]
 
 
 def lively(name, **config):
@@ -51,14 +51,47 @@ def lively(name, **config):
 
 
 def random_batch(model, size=5, seed=0):
-    """Fields that fit the model's `data_spec`: x of 8-bit levels in [0, 1], labels (and -1 for unknown) in turn."""
-    random = np.random.RandomState(seed)
+    """Fields that fit the model's `data_spec`: 8-bit levels in [0, 1], masks, labels (and -1 for unknown) in turn."""
+    random, batch = np.random.RandomState(seed), {}
+    for name, spec in model.data_spec.items():
+        if spec.dtype == "int32":
+            batch[name] = tf.range(size) % (spec.maximum - spec.minimum + 1) + spec.minimum
+        elif spec.role == "mask":
+            batch[name] = tf.constant(random.rand(size, *spec.shape) < 0.7, tf.float32)
+        else:
+            batch[name] = tf.constant(random.randint(0, 256, (size, *spec.shape)) / 255, tf.float32)
+    return batch
+
+
+def numbers(trace):
+    """The log terms of a trace as NumPy arrays."""
     return {
-        name: tf.range(size) % (spec.maximum - spec.minimum + 1) + spec.minimum
-        if spec.dtype == "int32"
-        else tf.constant(random.randint(0, 256, (size, *spec.shape)) / 255, tf.float32)
-        for name, spec in model.data_spec.items()
+        "log_marginal": trace.log_marginal.numpy(),
+        "log_mass": trace.log_mass.numpy(),
+        **{f"log_likelihood {k}": v.numpy() for k, v in trace.log_likelihood.items()},
+        **{f"log_prior {k}": v.numpy() for k, v in trace.log_prior.items()},
+        **{f"log_posterior {k}": v.numpy() for k, v in trace.log_posterior.items()},
+        **{f"kl {k}": v.numpy() for k, v in trace.kl_per_unit.items()},
     }
+
+
+def assert_same(first, second, **tolerance):
+    """Two dicts of arrays, such as those of `numbers`."""
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], err_msg=name, **tolerance)
+
+
+def shaken(model, size=0.1):
+    """The model with no float weight at its initial value."""
+    random = np.random.RandomState(1)
+    for weight in model.weights:
+        noise = random.normal(0.0, size, weight.shape)
+        if "variance" in weight.path:
+            weight.assign(weight * np.exp(noise))
+        elif weight.shape and weight.dtype == "float32":
+            weight.assign(weight + noise)
+    return model
 
 
 def seed(number):
