@@ -24,7 +24,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["zoo", "zoo.*"]), "zoo.saved_models"],
     package_dir={"zoo.saved_models": "saved_models"},
-    package_data={"zoo.presets": ["*.json"], "zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
+    package_data={"zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
     install_requires=[  # each with its lower bound: tests/lowest.py evaluates the pretrained models with these
         "tensorflow>=2.20,<2.22",
         "keras>=3.15,<4",  # below, its Dense layers meet a fault of TensorFlow (issue 117700) on [S, C, B, D]

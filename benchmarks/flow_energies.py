@@ -19,7 +19,7 @@ import numpy as np
 
 from benchmarks.energies import BASES, ENERGIES, LIMIT, Fit, base, plane, random_layers, true_density
 from zoo.files import atomic, read_json, write_json
-from zoo.pictures.plots import new_figure, save_figure
+from zoo.pictures import new_figure, save_figure
 
 RESULTS = pathlib.Path(__file__).parent / "results"
 LAYERS = (2, 8, 32)

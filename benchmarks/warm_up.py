@@ -13,9 +13,8 @@ import argparse
 import pathlib
 
 import zoo
-from zoo import evaluation, pretrained, training
+from zoo import evaluation, pictures, pretrained, training
 from zoo.files import atomic, read_json, write_json
-from zoo.pictures import plots
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "warm_up.json"
 LATENTS, WIDTHS = [64, 32, 16, 8, 4], [[256], [128], [64], [32]]
@@ -111,7 +110,7 @@ def used_units(metrics, level):
 
 def picture(results):
     """KL per level and used units per level, one colour a row."""
-    figure, axes = plots.new_figure(10, 3.5, columns=2)
+    figure, axes = pictures.new_figure(10, 3.5, columns=2)
     rows, levels = [row for row in ROWS if row in results["rows"]], [f"z{i + 1}" for i in range(len(LATENTS))]
     for i, row in enumerate(rows):
         metrics, width = results["rows"][row], 0.8 / len(rows)
@@ -136,7 +135,7 @@ def main():
     results = read_json(RESULTS)
     with atomic(RESULTS.with_suffix(".md")) as temporary:
         temporary.write_text(table(results))
-    plots.save_figure(picture(results), RESULTS.with_suffix(".png"))
+    pictures.save_figure(picture(results), RESULTS.with_suffix(".png"))
     print(table(results))
 
 

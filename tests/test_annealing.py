@@ -12,11 +12,10 @@ import zoo
 import zoo.creation
 from zoo.errors import InvalidInput
 from zoo.evaluation.annealing import Annealer, annealed_importance, as_key, fold, schedule
-from zoo.models.labels import Labelled
 
 SHORT = {"num_chains": 8, "num_temperatures": 40, "num_leapfrog_steps": 4}
 CLASSES = {name: zoo.creation.model_class(name)[0] for name in zoo.list_models()}
-GENERATIVE = [name for name, cls in CLASSES.items() if cls.has_bound and not issubclass(cls, Labelled)]
+GENERATIVE = [n for n, c in CLASSES.items() if "prior" in c.capabilities and "classifier" not in c.capabilities]
 
 
 def test_temperatures_rise_from_the_prior_to_the_posterior():
@@ -103,15 +102,20 @@ def test_the_seed_decides():
 def test_draws_of_the_latents_are_those_of_the_trace(name):
     model = small(name)
     batch = random_batch(model, 6)
-    condition = {k: v for k, v in batch.items() if k != "x"}
+    condition = {name: batch[name] for name in model.conditions}
     trace = model(batch, num_samples=1, seed=tf.constant([1, 2]))
     latents, mean = model.simulate(6, seed=3, mean=True, **condition)
     assert {k: v.shape for k, v in latents.items()} == {k: trace.latents[k].shape[2:] for k in model.latent_names}
-    np.testing.assert_array_equal(mean, model.sample(6, seed=3, mean=True, **condition))
-    np.testing.assert_allclose(mean, model.decode(**latents, **condition), rtol=1e-5, atol=1e-6)
-    terms = model.log_joint({k: v[None, None] for k, v in latents.items()}, batch)
-    assert terms[0].shape == (1, 1, 6)
-    assert set(terms[1]) == set(latents)
+    for field, value in model.named(mean).items():
+        np.testing.assert_array_equal(value, model.named(model.sample(6, seed=3, mean=True, **condition))[field])
+        np.testing.assert_allclose(
+            value, model.named(model.decode(**latents, **condition))[field], rtol=1e-5, atol=1e-6
+        )
+    likelihood, prior = model.log_joint({k: v[None, None] for k, v in latents.items()}, batch)
+    assert {field: term.shape for field, term in likelihood.items()} == dict.fromkeys(
+        model.fields_of("data"), (1, 1, 6)
+    )
+    assert set(prior) == set(latents)
     other = model.simulate(6, seed=4, **condition)[0]
     assert all(np.any(latents[k] != other[k]) for k in latents)
 
@@ -121,7 +125,7 @@ def test_what_cannot_be_annealed_is_refused():
     vae = small("vae")
     for match, call in {
         "use vae": lambda: annealed_importance(small("autoencoder"), x),
-        "not continuous": lambda: annealed_importance(small("m2"), {"x": x, "y": np.full(3, -1)}),
+        "continuous latents only": lambda: annealed_importance(small("m2"), {"x": x, "y": np.full(3, -1)}),
         "simulated=True": lambda: annealed_importance(vae, simulated=False),
         "num_chains": lambda: annealed_importance(vae, x, num_chains=0),
         "num_temperatures": lambda: annealed_importance(vae, x, num_temperatures=0),
@@ -136,10 +140,10 @@ def test_what_cannot_be_annealed_is_refused():
 def test_latents_that_are_not_continuous_or_enumerated_are_refused(monkeypatch):
     model = small("vae")
     with monkeypatch.context() as patch:
-        patch.setattr(type(model), "draw_latents", lambda self, n, seed=None: {"z": tf.zeros([n, 3], tf.int32)})
+        patch.setattr(type(model), "draw", lambda self, seeds, condition: {"z": tf.zeros([len(seeds), 3], tf.int32)})
         with pytest.raises(InvalidInput, match="continuous"):
             annealed_importance(model, np.zeros((3, 4, 4, 1), "float32"), simulated=False, **SHORT)
-    terms = tf.zeros([8, 2, 3]), {"z": tf.zeros([8, 2, 3])}
+    terms = {"x": tf.zeros([8, 2, 3])}, {"z": tf.zeros([8, 2, 3])}
     monkeypatch.setattr(type(model), "log_joint", lambda self, latents, inputs: terms)
     with pytest.raises(InvalidInput, match="enumerated"):
         annealed_importance(model, np.zeros((3, 4, 4, 1), "float32"), simulated=False, **SHORT)

@@ -11,9 +11,8 @@ from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
 from zoo import evaluation
-from zoo.data.spec import FieldSpec
 from zoo.evaluation import collapse_report
-from zoo.pretrained import cards
+from zoo.pretrained import cards, page
 
 
 def test_draws_of_the_exact_posterior_are_all_effective():
@@ -38,6 +37,47 @@ def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(na
     np.testing.assert_allclose(estimator(fields, seed=(0, 0))["effective_sample_size"], whole, rtol=0.2)
 
 
+def test_a_chunk_is_as_large_as_its_widest_tensor_allows(monkeypatch):
+    """Of what grows with the draws, whatever layer makes it; and an explicit number is taken as it is."""
+    model = small("vae", decoder={"name": "mlp", "hidden_units": [8, 5000]})
+    fields = {"x": random_batch(model, 7)["x"]}
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 5000 * 7 * 10)
+    assert evaluation.Estimator(model, 300).draws_of(fields) == 10
+    assert evaluation.Estimator(model, 3).draws_of(fields) == 3
+    assert evaluation.Estimator(model, 300, draws_per_chunk=50).draws_of(fields) == 50
+    assert evaluation.Estimator(small("vae"), 300).draws_of(fields) == 16  # 5000 / 3000 as many
+
+
+def test_a_probe_is_repeated_draw_by_draw_however_large_chunks_have_become(monkeypatch):
+    model = lively("vae")
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 30)
+    first = evaluation.probe(model, ALL_IMAGES)
+    assert (first["draws_per_chunk"], first["num_samples"], first["metric"]) == (30, 100, "nll")
+    monkeypatch.undo()
+    assert evaluation.probe(model, ALL_IMAGES)["value"] != first["value"]
+    assert evaluation.probe(model, ALL_IMAGES, first) == first
+
+
+def test_penalties_have_lines_of_their_own_in_their_unit():
+    model = small("vae", penalties=[{"name": "mmd", "weight": 3.0}])
+    x = random_batch(model, 250)["x"]
+    metric = zoo.evaluate(model, x, num_samples=2)["mmd"]
+    assert (metric["num_examples"], metric["num_batches"]) == (250, 3)
+    p = model.run({"x": x[100:200]}, num_samples=1, training=False, seed=tf.constant([29, 100]))
+    assert metric["unit"] == model.penalties[0].unit
+    assert abs(metric["value"] - float(model.penalties[0](p, model))) < 10 * metric["standard_error"] + 0.05
+
+
+def test_a_metric_is_there_where_the_model_meets_its_needs():
+    metrics = {
+        name: set(zoo.evaluate(small(name), random_batch(small(name), 9), num_samples=2)) for name in ("m1", "vae")
+    }
+    of_point = set(zoo.evaluate(small("autoencoder"), random_batch(small("vae"), 9)["x"], num_samples=2))
+    assert of_point == {"reconstruction", "active_units"}
+    assert metrics["m1"] - metrics["vae"] == {"error_percent", "classification"}
+    assert {"nll", "elbo", "kl", "bits_per_dim", "unused_units", *of_point} <= metrics["vae"]
+
+
 def test_a_collapsed_posterior_is_called_unused_and_a_unit_too():
     model = small("vae")
     x = random_batch(model, 50)["x"]
@@ -58,9 +98,7 @@ def test_a_collapsed_posterior_is_called_unused_and_a_unit_too():
 def two_levels(kl_below, kl_above, spread_above):
     """Metrics of a model of two latents: z1 with 4 units, z2 with 2."""
     random = np.random.default_rng(0)
-    model = SimpleNamespace(
-        data_spec={"x": FieldSpec((3,), "float32")}, discrete=False, latent_names=("z1", "z2"), has_bound=True
-    )
+    model = SimpleNamespace(latent_names=("z1", "z2"), offers={"bound", "prior"}, penalties=[])
     scores = {"nll": random.normal(size=30), "kl": np.full(30, kl_below + kl_above)}
     for name, units, kl, spread in (("z1", 4, kl_below, 1.0), ("z2", 2, kl_above, spread_above)):
         scores[f"kl_{name}"] = np.full(30, kl)
@@ -94,7 +132,7 @@ def test_a_card_says_which_levels_are_unused():
     metrics = two_levels(8.0, 0.0, 0.0)
     card = {"name": "m", "model": "lvae", "config": {}, "metrics": metrics, "versions": {}, "date": ""}
     card["weights"] = {"bytes": 1, "sha256": ""}
-    text = cards.readme(pathlib.Path("no such folder"), card)
+    text = page.page(pathlib.Path("no such folder"), card)
     assert "\nLatent z2 is unused" in text
 
 

@@ -6,10 +6,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from support import random_batch, seed, small
 
+from zoo import pictures
 from zoo.distributions import NormalRankOnePrecision
 from zoo.errors import InvalidInput
 from zoo.models.lvae import precision_weighted
-from zoo.pictures import plots
 from zoo.training import run as training
 
 tfd = tfp.distributions
@@ -158,10 +158,10 @@ def test_a_trained_hierarchy_has_pictures_of_its_levels(tmp_path):
     preset = {"model": "lvae", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
     training.train(tmp_path / "run", preset, verbose=0)
     for kind in ("levels", "latents", "kl"):
-        plots.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
+        pictures.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
         assert (tmp_path / f"{kind}.png").stat().st_size > 1000
     with pytest.raises(InvalidInput, match="--kind levels"):
-        plots.draw(tmp_path / "run", "traversals", tmp_path / "traversals.png")
+        pictures.draw(tmp_path / "run", "traversals", tmp_path / "traversals.png")
 
 
 def test_a_posterior_that_does_not_factorise_has_no_picture_of_its_units(tmp_path):
@@ -169,4 +169,4 @@ def test_a_posterior_that_does_not_factorise_has_no_picture_of_its_units(tmp_pat
     preset = {"model": "dlgm", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
     training.train(tmp_path / "run", preset, verbose=0)
     with pytest.raises(InvalidInput, match="does not factorise"):
-        plots.draw(tmp_path / "run", "kl", tmp_path / "kl.png")
+        pictures.draw(tmp_path / "run", "kl", tmp_path / "kl.png")

@@ -5,7 +5,7 @@ import pytest
 
 import zoo
 from zoo import data
-from zoo.pictures import plots
+from zoo.pictures import canvas
 
 
 def colour_images(count):
@@ -65,9 +65,9 @@ def test_bits_per_dimension_are_reported(trained, images):
 
 
 def test_a_picture_shows_the_colours(images):
-    picture = plots.grid(images[:4] / 255.0, columns=2)
+    picture = canvas.grid(images[:4] / 255.0, columns=2)
     assert picture.shape[-1] == 3
-    gap = plots.GAP
+    gap = canvas.GAP
     np.testing.assert_array_equal(picture[gap : gap + 32, gap : gap + 32], images[0])
 
 

@@ -6,9 +6,10 @@ from zoo.data.check import check_batch, check_dataset
 from zoo.data.pipeline import load_dataset
 from zoo.data.prepare import prepare_dataset
 from zoo.data.semi_supervised import load_semi_supervised
-from zoo.data.spec import FieldSpec, named_fields, takes_labels
+from zoo.data.spec import LABELS, FieldSpec, named_fields, takes_labels
 
 __all__ = [
+    "LABELS",
     "FieldSpec",
     "check_batch",
     "check_dataset",

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+LABELS = "y"  # the field of `load_dataset(..., labels=True)`
+
 
 class FieldSpec(NamedTuple):
     """One field of a batch, without its leading batch axis.
@@ -39,4 +41,4 @@ def named_fields(batch, data_spec):
 
 def takes_labels(data_spec):
     """Whether a model needs what `load_dataset(..., labels=True)` gives."""
-    return "y" in data_spec
+    return LABELS in data_spec

@@ -2,9 +2,12 @@
 
 from zoo.evaluation.annealing import annealed_importance
 from zoo.evaluation.codes import features
-from zoo.evaluation.importance import collapse_report, compare, evaluate, mean_and_error, per_example, probe, test_data
+from zoo.evaluation.importance import Estimator
+from zoo.evaluation.metrics import mean_and_error, per_example, summary
+from zoo.evaluation.report import collapse_report, compare, evaluate, probe, test_data
 
 __all__ = [
+    "Estimator",
     "annealed_importance",
     "collapse_report",
     "compare",
@@ -13,5 +16,6 @@ __all__ = [
     "mean_and_error",
     "per_example",
     "probe",
+    "summary",
     "test_data",
 ]

@@ -20,7 +20,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive
-from zoo.evaluation.importance import examples, mean_and_error, per_example
+from zoo.evaluation.importance import size_of
+from zoo.evaluation.metrics import examples, mean_and_error, per_example
 
 TARGET_ACCEPTANCE = 0.65
 FIRST_STEP, ADAPTATION = 0.1, 0.2
@@ -68,11 +69,10 @@ def annealed_importance(
     check_positive(**sizes, num_leapfrog_steps=num_leapfrog_steps, limit=limit)
     if dataset is None and not simulated:
         raise InvalidInput("there is nothing to evaluate: give a data set, or simulated=True")
-    if not model.has_bound:
-        raise InvalidInput("an autoencoder has no likelihood of x: use vae")
-    batches = [fields for fields, *_ in examples(model, dataset, limit)] if dataset is not None else []
-    conditions = [{k: v for k, v in fields.items() if k != "x"} for fields in batches] or [{}]
-    counts = [int(fields["x"].shape[0]) for fields in batches] or [limit]
+    model.require("annealed importance sampling", ["bound", "prior"])
+    batches = [batch.fields for batch in examples(model, dataset, limit)] if dataset is not None else []
+    conditions = [condition_of(model, fields) for fields in batches] or [{}]
+    counts = [size_of(fields) for fields in batches] or [limit]
     total = num_temperatures * (2 * len(batches) + 3 * len(counts) * simulated)
     annealer = Annealer(model, num_chains, num_temperatures, num_leapfrog_steps, progress, total)
     metrics = {}
@@ -90,6 +90,11 @@ def annealed_importance(
         for name, values in {"lower": lower, "upper": upper, "gap": upper - lower}.items():
             metrics[f"nll_ais_{name}"] = mean_and_error(values, **extra)
     return metrics
+
+
+def condition_of(model, fields):
+    """The fields of a batch that its images are drawn with."""
+    return {name: fields[name] for name in model.fields_of("condition", "label") if name in fields}
 
 
 def schedule(num_temperatures):
@@ -131,8 +136,8 @@ class Annealer:
     def bracket(self, n, condition, seed):
         """([n], [n]): for n images drawn from the model, estimates of log p(x) above and below the truth."""
         key = as_key(seed)
-        latents, x = self.model.simulate(n, seed=fold(key, 1), **condition)
-        fields = {"x": x, **condition}
+        latents, data = self.model.simulate(n, seed=fold(key, 1), **condition)
+        fields = {**self.model.named(data), **condition}
         below, steps = self.chains_of(fields, fold(key, 2))
         start = {name: tf.repeat(value[None], self.num_chains, 0) for name, value in latents.items()}
         # A backward step at beta_t is the forward one's kernel; the last, at beta_0, changes no weight.
@@ -142,20 +147,23 @@ class Annealer:
 
     def chains_of(self, fields, key):
         """([B] log p(x), [T, B] step sizes) of chains from the prior, after the pilot's."""
-        size = int(fields["x"].shape[0])
+        size = size_of(fields)
         first = tf.fill([len(self.betas) - 1, size], FIRST_STEP)
-        pilot = self.from_prior(PILOT_CHAINS, size, fold(key, 1))
+        pilot = self.from_prior(PILOT_CHAINS, fields, fold(key, 1))
         latents = {name: part[:, None] for name, part in pilot.items()}
-        if self.model.log_joint(latents, fields)[0].shape[1] != 1:
+        if any(term.shape[1] != 1 for term in self.model.log_joint(latents, fields)[0].values()):
             raise InvalidInput("annealed importance sampling cannot move an enumerated latent")
         steps = self.run(fields, pilot, self.betas, first, fold(key, 2), adapt=True)[1]
-        start = self.from_prior(self.num_chains, size, fold(key, 3))
+        start = self.from_prior(self.num_chains, fields, fold(key, 3))
         log_weight, steps = self.run(fields, start, self.betas, steps, fold(key, 4))
         return log_mean_exp(log_weight), steps
 
-    def from_prior(self, chains, size, key):
+    def from_prior(self, chains, fields, key):
         """Name -> [S, B, ...] draws of p(z)."""
-        draws = self.model.draw_latents(chains * size, seed=key)
+        size = size_of(fields)
+        seeds = tf.random.split(key, chains * size, alg="philox")
+        condition = {k: tf.concat([v] * chains, 0) for k, v in condition_of(self.model, fields).items()}
+        draws = self.model.draw(seeds, condition)
         if not all(value.dtype.is_floating for value in draws.values()):
             raise InvalidInput("annealed importance sampling moves continuous latents only; this model has others")
         return {name: tf.reshape(value, [chains, size, *value.shape[1:]]) for name, value in draws.items()}
@@ -193,8 +201,8 @@ class Annealer:
 
     def log_terms(self, state, fields):
         """(log p(x | z), log p(z)), [S, B], of latents [S, B, ...]."""
-        likelihood, priors = self.model.log_joint({name: part[:, None] for name, part in state.items()}, fields)
-        return likelihood[:, 0], sum(priors.values())[:, 0]
+        terms = self.model.log_joint({name: part[:, None] for name, part in state.items()}, fields)
+        return tuple(sum(term.values())[:, 0] for term in terms)
 
     def step(self, state, fields, beta, size, key):
         """(state, [B] acceptance) after one Hamiltonian step of the sizes [B] at one temperature."""

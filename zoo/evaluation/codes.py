@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from zoo.data import check_batch, load_dataset
+from zoo.data import LABELS, check_batch, load_dataset, named_fields
 from zoo.errors import InvalidInput, choose
 
 
@@ -23,22 +23,24 @@ def features(model, dataset, latent=None):
     import tensorflow as tf
 
     if not isinstance(dataset, tf.data.Dataset):
-        labelled = isinstance(dataset, dict) and "y" in dataset
+        labelled = isinstance(dataset, dict) and LABELS in dataset
         dataset = load_dataset(dataset, batch_size=200, shuffle=False, labels=labelled)
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise InvalidInput("this data set has no end: make it without first_epoch")
     locate = tf.function(lambda inputs: model.locations(inputs), reduce_retracing=True)
-    spec = {name: field for name, field in model.data_spec.items() if name != "y" or field.minimum >= 0}
+    hidden = model.fields_of("label")
+    spec = {name: field for name, field in model.data_spec.items() if name not in hidden}
+    (*_, label) = (LABELS, *model.fields_of("label", "condition"))
     parts, labels = [], []
     for batch in dataset:
+        batch = named_fields(batch, dict.fromkeys((*model.data_spec, LABELS)))
         check_batch(batch, spec)
-        if not isinstance(batch, dict):
-            batch = dict(zip(("x", "y"), batch if isinstance(batch, tuple) else [batch], strict=False))
-        found = locate({name: value for name, value in model.fields(batch).items() if name in spec})
+        fields = model.fields({name: value for name, value in batch.items() if name not in hidden})
+        found = locate({name: value for name, value in fields.items() if name in spec})
         chosen = found.values() if latent is None else [choose("latent", latent, found)]
         parts.append(np.concatenate([tf.reshape(v, [tf.shape(v)[0], -1]) for v in chosen], 1))
-        if "y" in batch:
-            labels.append(np.asarray(batch["y"]))
+        if label in batch:
+            labels.append(np.asarray(batch[label]))
     if not parts:
         raise InvalidInput("the data set is empty: it yields no batch")
     return np.concatenate(parts), np.concatenate(labels) if labels else None

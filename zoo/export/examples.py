@@ -13,13 +13,23 @@ def example_inputs(model, names, count, seed=0):
     """
     rng = np.random.default_rng(seed)
     data = {name: draw(spec, count, rng) for name, spec in model.field_specs.items() if name not in model.latent_spec}
-    if "x" in data and "sample" in model.endpoints:
-        condition = {name: data[name] for name in model.endpoints["sample"][1] if name != "seed"}
-        x, spec = model.sample(count, seed=seed, mean=True, **condition).numpy(), model.field_specs["x"]
-        data["x"] = x if spec.minimum is None else np.clip(x, spec.minimum, spec.maximum)
+    if "sample" in model.endpoints:
+        data.update(sampled(model, data, count, seed))
     if set(names) & set(model.latent_spec):
         data.update(encoded(model, data, count, rng))
     return {name: data[name] for name in names}
+
+
+def sampled(model, data, count, seed):
+    """{data field: array [count, ...]} of the fields of real numbers."""
+    condition = {name: data[name] for name in model.conditions if name in model.endpoints["sample"][1]}
+    found = {}
+    for name, value in model.named(model.sample(count, seed=seed, mean=True, **condition)).items():
+        spec = model.field_specs[name]
+        if np.dtype(spec.dtype).kind == "f":
+            value = np.array(value)
+            found[name] = value if spec.minimum is None else np.clip(value, spec.minimum, spec.maximum)
+    return found
 
 
 def encoded(model, data, count, rng):
@@ -42,6 +52,8 @@ def encoded(model, data, count, rng):
 def draw(spec, count, rng):
     """[count, *spec.shape] in the field's range and dtype. Labels leave out -1, which stands for unknown."""
     shape = (count, *spec.shape)
+    if spec.role == "mask":
+        return rng.integers(0, 2, shape).astype(spec.dtype)
     if np.dtype(spec.dtype).kind in "iu":
         low = max(spec.minimum or 0, 0)
         return rng.integers(low, 2**31 if spec.maximum is None else spec.maximum + 1, shape).astype(spec.dtype)

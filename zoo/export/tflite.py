@@ -11,7 +11,6 @@ from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
 from zoo.files import atomic
 
-ENDPOINTS = ("encode", "decode", "reconstruct", "classify")  # no seeds: a .tflite file draws nothing
 DTYPES = {"float32": None, "float16": tf.float16}
 
 
@@ -26,7 +25,7 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         path: the file.
         batch_size: rows of every input; fixed, as the GPU path wants it.
         dtype: of the stored weights, "float32" or "float16" (half the size); inputs and outputs are float32.
-        endpoints: some of "encode", "decode", "reconstruct", "classify"; None takes those the model has.
+        endpoints: some of those that draw nothing; None takes them all.
         overwrite: replace an existing file.
 
     Raises:
@@ -49,16 +48,20 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
 
 
 def choose_endpoints(model, names):
-    """name -> (method, inputs) of the endpoints a .tflite file can have."""
-    known = {name: of_floats(*model.endpoints[name]) for name in ENDPOINTS if name in model.endpoints}
-    if not known:
-        raise InvalidInput(f"the model has none of the endpoints a .tflite file can have: {', '.join(ENDPOINTS)}")
+    """name -> (method, inputs) of what a .tflite file is to have."""
+    known = drawing_nothing(model)
     if names is None:
         return known
     names = [names] if isinstance(names, str) else list(names)
     if not names:
         raise InvalidInput(f"endpoints is empty; choose from {', '.join(known)}")
     return {name: choose("endpoint", name, known) for name in names}
+
+
+def drawing_nothing(model):
+    """name -> (method, inputs) of the endpoints a .tflite file can have: those that take no seed."""
+    seeds = {name for name, spec in model.field_specs.items() if spec.role == "seed"}
+    return {name: of_floats(*pair) for name, pair in model.endpoints.items() if not seeds.intersection(pair[1])}
 
 
 def of_floats(method, inputs):
@@ -73,7 +76,7 @@ def tflite_specs(model):
 
 def soft(spec):
     """A label -1..C-1 or 0..C-1 -> probabilities [C]; other fields stay as they are."""
-    if spec.dtype.startswith("int") and spec.shape == () and spec.maximum is not None:
+    if spec.role in ("label", "condition") and spec.dtype.startswith("int"):
         return FieldSpec((int(spec.maximum) + 1,), "float32", 0.0, 1.0)
     return spec
 

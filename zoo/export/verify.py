@@ -14,7 +14,7 @@ import tensorflow as tf
 from zoo.errors import InvalidInput
 from zoo.export.archive import quiet
 from zoo.export.examples import example_inputs
-from zoo.export.tflite import ENDPOINTS, of_floats, tflite_specs
+from zoo.export.tflite import drawing_nothing, tflite_specs
 from zoo.export.warmup import read_warmup
 
 TOLERANCES = {"saved_model": 1e-5, "tflite": 1e-5, "tflite_gpu": 1e-4}
@@ -105,10 +105,7 @@ def tflite_job(model, path, gpu=None):
     """What `verify` needs to check a .tflite file."""
     path = existing(path)
     specs, cases = tflite_specs(model), []
-    for endpoint in ENDPOINTS:
-        if endpoint not in model.endpoints:
-            continue
-        method, names = of_floats(*model.endpoints[endpoint])
+    for endpoint, (method, names) in drawing_nothing(model).items():
         inputs = example_inputs(model, names, TFLITE_ROWS)
         expected = call(method, inputs)
         inputs = {name: soften(value, specs[name]) for name, value in inputs.items()}

@@ -1,0 +1,218 @@
+"""The metrics of a card: each says what it needs of a model, what it measures of a batch, and how it sums that up.
+
+A metric is a function of `Scores` that gives {name: entry}, an entry being {"value", "num_examples", ...}. What it
+measures beyond the importance-weighted estimate is a function of (model, `Examples`) that gives {name: [B, ...] array}.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from zoo.data import check_batch, load_dataset, takes_labels
+from zoo.errors import InvalidInput, check_positive
+from zoo.evaluation.importance import Estimator, size_of
+from zoo.registry import METRICS
+
+ACTIVE_VARIANCE = 0.01
+UNUSED_KL = 0.01
+
+
+class Examples(NamedTuple):
+    """A batch as the model takes it.
+
+    Attributes:
+        fields: what the model is evaluated on; labels that it may infer are hidden.
+        shown: the same with its labels.
+        raw: the same, not binarised.
+        start: the number of examples before it.
+    """
+
+    fields: dict
+    shown: dict
+    raw: dict
+    start: int
+
+
+class Scores(NamedTuple):
+    """What was measured, example by example.
+
+    Attributes:
+        model: of whom.
+        values: name -> [N] or [N, ...].
+        num_samples: draws per example.
+    """
+
+    model: object
+    values: dict
+    num_samples: int
+
+    def mean(self, name, **extra):
+        """The entry of what is there for every example; none where it was not measured."""
+        return {name: mean_and_error(self.values[name], **extra)} if name in self.values else {}
+
+
+def mean_and_error(values, **extra):
+    """{"value", "standard_error", "num_examples"} of [N] numbers."""
+    error = float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else None
+    return {"value": float(np.mean(values)), "standard_error": error, "num_examples": len(values), **extra}
+
+
+def examples(model, dataset, limit=None, progress=None):
+    """The `Examples` of a data set, batch by batch."""
+    if limit is not None:
+        check_positive(limit=limit)
+    if not isinstance(dataset, tf.data.Dataset):
+        dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels=takes_labels(model.data_spec))
+    total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
+    done, label = 0, model.fields_of("label")
+    for batch in dataset:
+        check_batch(batch, model.data_spec)
+        left = None if limit is None else limit - done
+        whole = model.preprocess(batch, None, training=False), model.fields(batch)
+        shown, raw = ({name: value[:left] for name, value in fields.items()} for fields in whole)
+        hidden = {name: tf.fill(tf.shape(shown[name]), -1) for name in label if name in shown}
+        yield Examples({**shown, **hidden}, shown, raw, done)
+        done += size_of(shown)
+        if progress:
+            progress(done, limit or total)
+        if limit is not None and done >= limit:
+            break
+    if not done:
+        raise InvalidInput("there is nothing to evaluate: the data set is empty")
+
+
+def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, draws_per_chunk=None):
+    """Name -> [N] arrays of one number per example, "location/<latent>" and "units/<latent>" -> [N, D]."""
+    check_positive(num_samples=num_samples)
+    estimator = Estimator(model, num_samples, draws_per_chunk)
+    measures = [metric.measure for metric in offered(model) if metric.measure]
+    parts = []
+    for batch in examples(model, dataset, limit, progress):
+        parts.append(estimator(batch.fields, seed=(seed, batch.start)))
+        for measure in measures:
+            parts[-1] |= measure(model, batch)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def offered(model):
+    """The metrics whose needs a model meets."""
+    return [metric for metric in METRICS.values() if model.offers.issuperset(metric.needs)]
+
+
+def summary(model, values, num_samples):
+    """Metrics in the card's form from the numbers of `per_example`."""
+    scores, metrics = Scores(model, values, num_samples), {}
+    for metric in offered(model):
+        metrics |= metric(scores)
+    return metrics
+
+
+@METRICS.register("nll", needs=["bound"])
+def nll(scores):
+    """-log p(x), nats, by importance weighting. Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519."""
+    return scores.mean("nll", num_samples=scores.num_samples)
+
+
+@METRICS.register("elbo", needs=["bound"])
+def elbo(scores):
+    """The evidence lower bound, nats."""
+    return scores.mean("elbo")
+
+
+@METRICS.register("reconstruction")
+def reconstruction(scores):
+    """E_q log p(x | z), nats."""
+    return scores.mean("reconstruction")
+
+
+@METRICS.register("kl", needs=["bound"])
+def kl(scores):
+    """KL(q || p) of all latents, nats, and of each where there are several."""
+    names = scores.model.latent_names
+    each = [scores.mean(f"kl_{name}") for name in names] if len(names) > 1 else []
+    return {name: entry for part in (scores.mean("kl"), *each) for name, entry in part.items()}
+
+
+@METRICS.register("effective_sample_size", needs=["bound"])
+def effective_sample_size(scores):
+    """(sum w)^2 / sum w^2 of the draws' weights."""
+    return scores.mean("effective_sample_size", num_samples=scores.num_samples)
+
+
+@METRICS.register("bits_per_dim", needs=["bound", "discrete"])
+def bits_per_dim(scores):
+    """The NLL in bits for each value of the data."""
+    model = scores.model
+    dimensions = sum(math.prod(model.data_spec[name].shape) for name in model.fields_of("data"))
+    bits = scores.values["nll"] / (dimensions * math.log(2))
+    return {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples)}
+
+
+def mistakes(model, batch):
+    """[B]: 100 where the likeliest label is not that of the image, not binarised; NaN where that is hidden."""
+    method, inputs = model.endpoints["classify"]
+    (name,) = model.fields_of("label")
+    likeliest = method(**{field: batch.raw[field] for field in inputs if field in batch.raw})["label"].numpy()
+    labels = batch.shown[name].numpy()
+    return {"error_percent": np.where(labels < 0, np.nan, 100.0 * (likeliest != labels))}
+
+
+@METRICS.register("error_percent", needs=["classifier"], measure=mistakes)
+def error_percent(scores):
+    """How many labels the classifier misses, of those that are known."""
+    found = scores.values["error_percent"]
+    found = found[~np.isnan(found)]
+    return {"error_percent": mean_and_error(found)} if len(found) else {}
+
+
+def paid(model, batch):
+    """ "paid/<penalty>" -> [1], what the model pays for a batch; its labels are shown."""
+    if not model.penalties:
+        return {}
+    p = model.run(batch.shown, num_samples=1, training=False, seed=tf.constant([29, batch.start]))
+    return {f"paid/{penalty.name}": np.mean(penalty(p, model))[None] for penalty in model.penalties}
+
+
+@METRICS.register("penalties", measure=paid)
+def penalties(scores):
+    """What the model pays besides its bound: the mean over the batches, in each penalty's own unit."""
+    found = {}
+    for penalty in scores.model.penalties:
+        values, count = scores.values[f"paid/{penalty.name}"], len(scores.values["reconstruction"])
+        extra = {"num_batches": len(values), "unit": penalty.unit}
+        found[penalty.name] = {**mean_and_error(values), "num_examples": count, **extra}
+    return found
+
+
+@METRICS.register("active_units")
+def active_units(scores):
+    """Units whose posterior mean varies by more than 0.01 over the data. Burda et al. 2016, arXiv:1509.00519."""
+    return units(scores, "active_units", lambda latent, active: active)
+
+
+@METRICS.register("unused_units", needs=["bound"])
+def unused_units(scores):
+    """Units with a mean KL below 0.01 nats, where the KL is known per unit."""
+
+    def unused(latent, active):
+        kl_per_unit = scores.values.get(f"units/{latent}")
+        known = kl_per_unit is not None and kl_per_unit.shape[1:] == active.shape
+        return np.mean(kl_per_unit, axis=0) < UNUSED_KL if known else None
+
+    return units(scores, "unused_units", unused)
+
+
+def units(scores, metric, chosen):
+    """Entries that count the units of each latent that `chosen(latent, which are active)` picks, where it can."""
+    found = {}
+    several = len(scores.model.latent_names) > 1
+    for name, location in scores.values.items():
+        kind, _, latent = name.partition("/")
+        if kind == "location":
+            which = chosen(latent, np.var(location, axis=0) > ACTIVE_VARIANCE)
+            if which is not None:
+                entry = {"value": int(np.sum(which)), "of": location.shape[1], "num_examples": len(location)}
+                found[f"{metric}_{latent}" if several else metric] = entry
+    return found

@@ -1,0 +1,117 @@
+"""How good a model is: its metrics over a data set, its difference from another, and what they say in words."""
+
+import numpy as np
+
+from zoo.data import load_dataset, takes_labels
+from zoo.errors import InvalidInput
+from zoo.evaluation.importance import Estimator
+from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
+
+PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
+
+
+def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None):
+    """The metrics of a card, over every example of a data set.
+
+    Images are binarised once, keyed by the image (`LatentVariableModel.preprocess`), so any two evaluations see the
+    same test set. Memory does not grow with `num_samples`: the draws are taken in chunks.
+
+    Args:
+        model: any model of the zoo.
+        dataset: a `tf.data.Dataset` of batches, or arrays.
+        num_samples: draws per example of the importance-weighted estimate.
+        limit: only the first examples.
+        seed: of the draws.
+        progress: called as progress(done, total or None) after each batch.
+
+    Returns:
+        Name -> {"value", "standard_error", "num_examples", ...} of every metric whose needs the model meets; see
+        `zoo.evaluation.metrics`. Models of several latents have "kl_<name>", "active_units_<name>" and
+        "unused_units_<name>" of each, and penalties are there under their names. From models that classify the labels
+        are hidden, so that all numbers but the errors and penalties are of p(x).
+
+    Raises:
+        InvalidInput: data that do not fit the model, sizes that are not positive.
+    """
+    scores = per_example(model, dataset, num_samples, limit, seed, progress)
+    return summary(model, scores, num_samples)
+
+
+def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progress=None):
+    """The difference in NLL, `model` minus `other`, on the same images: negative where `model` is better.
+
+    Returns:
+        {"nll_difference": {"value", "standard_error", "num_examples", "num_samples"}, "nll": ..., "other_nll": ...};
+        the standard error is that of the paired difference, nats.
+    """
+    if model.binarize != other.binarize and (model.binarize is None or other.binarize is None):
+        raise InvalidInput(f"one model binarises ({model.binarize!r}), the other does not: they score different data")
+    for each in (model, other):
+        each.require("a comparison of likelihoods", ["bound"])
+    pair = [per_example(m, dataset, num_samples, limit, seed, progress)["nll"] for m in (model, other)]
+    extra = {"num_samples": num_samples}
+    return {
+        "nll_difference": mean_and_error(pair[0] - pair[1], **extra),
+        "nll": mean_and_error(pair[0], **extra),
+        "other_nll": mean_and_error(pair[1], **extra),
+    }
+
+
+def probe(model, dataset, settings=None):
+    """A small evaluation that is repeated to see that weights still mean the same: a card's "probe".
+
+    Args:
+        model: any model of the zoo.
+        dataset: its held-out data.
+        settings: a card's probe, whose "num_examples", "num_samples", "seed" and "draws_per_chunk" are repeated; None
+            takes the first 100 examples and 100 draws.
+
+    Returns:
+        The settings, with "metric" ("nll", or "reconstruction" of a model without a bound) and its "value".
+    """
+    keys = ("num_examples", "num_samples", "seed")
+    settings = PROBE if settings is None else settings
+    size, num_samples, seed = (settings[key] for key in keys)
+    estimator = Estimator(model, num_samples, settings.get("draws_per_chunk"))
+    metric, values = "nll" if "bound" in model.offers else "reconstruction", []
+    for batch in examples(model, dataset, size):
+        estimator.draws_per_chunk = estimator.draws_of(batch.fields)  # the first batch decides for all
+        values.append(estimator(batch.fields, seed=(seed, batch.start))[metric])
+    found = {
+        "draws_per_chunk": estimator.draws_per_chunk,
+        "metric": metric,
+        "value": float(np.mean(np.concatenate(values))),
+    }
+    return {**{key: settings[key] for key in keys}, **found}
+
+
+def collapse_report(metrics):
+    """What the metrics of `evaluate` say, in sentences, about latents that are not used: [str].
+
+    A latent counts as unused where its KL is below 0.01 nats a unit. (Below the top of a hierarchy active units do not
+    show it: the posterior's mean moves with the prior's.) Nothing is said of a model of one latent that is used.
+    """
+    sentences, levels = [], levels_of(metrics)
+    for name, (kl, active, unused) in levels.items():
+        level, size = f"latent {name}" if name else "the latent", active["of"]
+        if kl["value"] < UNUSED_KL * size:
+            sentences.append(f"{level} is unused: the KL of its {size} units is {kl['value']:.3f} nats.")
+        elif unused and unused["value"]:
+            sentences.append(f"{level} is used, but {unused['value']} of its {size} units are not.")
+    if len(levels) > 1 and not any("is unused" in sentence for sentence in sentences):
+        sentences.append(f"every one of the {len(levels)} latents is used.")
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
+
+
+def levels_of(metrics):
+    """Name of a latent ("" where there is one) -> its entries (kl, active_units, unused_units or None)."""
+    suffixes = [name.removeprefix("active_units") for name in metrics if name.startswith("active_units")]
+    names = ("kl", "active_units", "unused_units")
+    found = {suffix.removeprefix("_"): [metrics.get(name + suffix) for name in names] for suffix in suffixes}
+    return {name: entries for name, entries in found.items() if entries[0]}
+
+
+def test_data(model, data, batch_size=100, split="test", limit=None):
+    """The held-out data of a card, in its fixed order."""
+    settings = {"labels": takes_labels(model.data_spec), "limit": limit, "data_dir": data.get("data_dir")}
+    return load_dataset(data["name"], split, batch_size, shuffle=False, **settings)

@@ -1,0 +1,49 @@
+"""What pictures are drawn on: a grid of images, or a figure, written as PNG."""
+
+import math
+
+import numpy as np
+
+from zoo.errors import InvalidInput
+from zoo.files import atomic
+
+GAP = 2
+
+
+def grid(images, columns=None, gap=GAP):
+    """[N, H, W, C] in [0, 1] -> one uint8 image [H', W', 3], row by row with a grey gap."""
+    images = np.clip(np.asarray(images), 0, 1)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3):
+        raise InvalidInput(f"only images of 1 or 3 channels can be shown, got shape {images.shape[1:]}")
+    count, height, width, _ = images.shape
+    columns = columns or math.ceil(math.sqrt(count))
+    rows = math.ceil(count / columns)
+    canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 0.5)
+    for index, image in enumerate(images):
+        top = gap + index // columns * (height + gap)
+        left = gap + index % columns * (width + gap)
+        canvas[top : top + height, left : left + width] = image
+    return np.round(canvas * 255).astype("uint8")
+
+
+def save_image(pixels, path, target=800):
+    """Write a uint8 image as PNG, magnified by a whole number to about `target` pixels."""
+    from PIL import Image
+
+    factor = max(1, target // max(pixels.shape[:2]))
+    with atomic(path) as temporary:
+        Image.fromarray(pixels.repeat(factor, 0).repeat(factor, 1)).save(temporary)
+
+
+def new_figure(width, height, rows=1, columns=1):
+    """(figure, axes) without a display."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns)
+
+
+def save_figure(figure, path):
+    """Write a matplotlib figure as PNG."""
+    with atomic(path) as temporary:
+        figure.savefig(temporary, dpi=110)

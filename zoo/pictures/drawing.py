@@ -1,0 +1,101 @@
+"""Draws a kind of picture of what is in a folder."""
+
+import csv
+import functools
+import pathlib
+
+import numpy as np
+
+from zoo import pretrained
+from zoo.data import LABELS, load_arrays, takes_labels
+from zoo.errors import InvalidInput
+from zoo.pictures.canvas import save_figure, save_image
+from zoo.registry import PICTURES
+
+LOGS = {"log": "log.csv", "kl_log": "kl_per_unit.csv"}  # what a picture can need of a run's folder
+
+
+def draw(name, kind, path, **settings):
+    """Draw a picture of the pretrained model or run `name` into a PNG at `path`.
+
+    Args:
+        kind: a name in `zoo.registry.PICTURES`.
+        **settings: of that kind, such as count, steps, seed.
+
+    Raises:
+        InvalidInput: unknown kind, setting or model, or a kind whose needs the model does not meet.
+    """
+    picture, settings, _ = PICTURES.parse({**settings, "name": kind}, context=["subject"])
+    if pathlib.Path(path).suffix != ".png":
+        raise InvalidInput(f"pictures are PNG files: name one that ends in .png, got {str(path)!r}")
+    subject = Subject(pretrained.locate(name))
+    subject.require(kind, picture)
+    drawn = picture(subject, **settings)
+    save = save_image if isinstance(drawn, np.ndarray) else save_figure
+    save(drawn, path)
+
+
+class Subject:
+    """A pretrained model with its held-out data, or a run with its logs."""
+
+    def __init__(self, home):
+        self.home = home
+
+    @functools.cached_property
+    def card(self):
+        return pretrained.read_card(self.home)
+
+    @functools.cached_property
+    def model(self):
+        return pretrained.load(self.home)
+
+    def require(self, kind, picture):
+        """Raise `InvalidInput`, in one line that says what to take instead, unless the needs of a picture are met."""
+        for file in (LOGS[need] for need in picture.needs if need in LOGS):
+            if not (self.home / file).is_file():
+                raise InvalidInput(f"{self.home.name} has no {file}: it was not written by `zoo train`")
+        needs = [need for need in picture.needs if need not in LOGS]
+        if needs:
+            try:
+                self.model.require(f"a picture of kind {kind}", needs)
+            except InvalidInput as error:
+                raise InvalidInput(": ".join(filter(None, [str(error), picture.instead]))) from None
+
+    def rows(self, log):
+        """The rows of a log of the run, as lists of strings."""
+        with open(self.home / LOGS[log], newline="") as file:
+            return list(csv.reader(file))
+
+    def test(self, count, labels=False):
+        """The first `count` held-out examples as the model's inputs; with `labels` a pair with these."""
+        data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
+        arrays = load_arrays(data["name"], "test", labels=wanted, limit=count, data_dir=data.get("data_dir"))
+        inputs = {name: np.asarray(value) for name, value in self.model.fields(arrays).items()}
+        return (inputs, arrays[LABELS]) if labels else inputs
+
+    def unlabelled(self, count):
+        """As `test`, without the labels that a model can infer."""
+        hidden = self.model.fields_of("label")
+        return {name: value for name, value in self.test(count).items() if name not in hidden}
+
+    def divide(self, inputs):
+        """(data fields, the others) of a model's inputs, as verbs take them."""
+        data = self.model.fields_of("data")
+        return {k: inputs[k] for k in data}, {k: v for k, v in inputs.items() if k not in data}
+
+    def originals(self, inputs):
+        """The first data field of a model's inputs."""
+        return inputs[self.model.fields_of("data")[0]]
+
+    def image(self, values):
+        """The array of the first data field, of what a verb gives: a tensor, or a dict of several fields."""
+        first, *others = self.model.fields_of("data")
+        return np.asarray(values[first] if others else values)
+
+    def label(self, endpoint):
+        """(name, number of classes) of the label that steers an endpoint; (None, 0) where none does."""
+        _, inputs = self.model.endpoints.get(endpoint, (None, []))
+        for name in self.model.fields_of("condition", "label"):
+            if name in inputs:
+                return name, self.model.data_spec[name].maximum + 1
+        return None, 0

@@ -1,0 +1,29 @@
+"""Which units of the latents a run learnt to use."""
+
+import numpy as np
+
+from zoo.errors import InvalidInput
+from zoo.pictures.canvas import new_figure
+from zoo.registry import PICTURES
+
+
+@PICTURES.register("kl", needs=["kl_log"])
+def kl(subject):
+    """KL of every latent unit against the epoch, units sorted by their last value."""
+    rows = subject.rows("kl_log")
+    if not rows:
+        raise InvalidInput(f"{subject.home.name} has no KL per unit: its posterior does not factorise over units")
+    names = list(dict.fromkeys(row[1] for row in rows))
+    figure, axes = new_figure(7, 3.2 * len(names), rows=len(names))
+    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+        values = np.array([[float(v) for v in row[2:]] for row in rows if row[1] == name])
+        values = values[:, np.argsort(-values[-1])]
+        last = int(rows[-1][0]) + 1
+        image = axis.imshow(values.T, aspect="auto", cmap="magma", extent=(0.5, last + 0.5, values.shape[1], 0))
+        figure.colorbar(image, ax=axis, label="KL (nats)")
+        active = int((values[-1] > 0.01).sum())
+        axis.yaxis.get_major_locator().set_params(integer=True)
+        axis.set(
+            xlabel="epoch", ylabel="unit, sorted", title=f"{name}: {active} of {values.shape[1]} units above 0.01 nats"
+        )
+    return figure

@@ -1,0 +1,43 @@
+"""Where images lie in the latent space."""
+
+import numpy as np
+
+from zoo.errors import InvalidInput
+from zoo.pictures.canvas import new_figure
+from zoo.registry import PICTURES
+
+
+@PICTURES.register("latents")
+def latents(subject, count=2000):
+    """Where test images lie in the latent space, by label; more than two units by their principal components.
+
+    A hierarchy has a panel a level.
+    """
+    try:
+        inputs, labels = subject.test(count, labels=True)
+    except InvalidInput:
+        inputs, labels = subject.test(count), None
+    data, others = subject.divide(inputs)
+    codes, names = subject.model.encode(data, **others), list(subject.model.latent_spec)
+    codes = codes if len(names) > 1 else {names[0]: codes}
+    figure, axes = new_figure(6 * len(codes), 5, columns=len(codes))
+    for axis, (name, z) in zip(np.atleast_1d(axes), codes.items(), strict=True):
+        points = scatter(axis, name, np.asarray(z), labels)
+    figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test images")
+    if labels is not None:
+        figure.colorbar(points, label="label", ticks=range(int(labels.max()) + 1))
+    return figure
+
+
+def scatter(axis, name, z, labels):
+    """The points of one latent [N, D]; returns what a colour bar needs."""
+    from sklearn.decomposition import PCA
+
+    names = (f"{name}, unit 1", f"{name}, unit 2")
+    if z.shape[1] > 2:
+        z, names = PCA(2).fit_transform(z), (f"{name}, first principal component", "second principal component")
+    if z.shape[1] == 1:
+        z, names = np.pad(z, ((0, 0), (0, 1))), (f"{name}, its one unit", "")
+    points = axis.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap="tab10" if labels is not None else None)
+    axis.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    return points

@@ -1,0 +1,21 @@
+"""What each level of a hierarchy holds."""
+
+import numpy as np
+
+from zoo.errors import check_positive
+from zoo.pictures.canvas import grid
+from zoo.registry import PICTURES
+
+
+@PICTURES.register("levels", needs=["levels"])
+def levels(subject, count=12, seed=0):
+    """Test images, then rows that keep all levels of a hierarchy, one fewer, ..., none.
+
+    The levels that are kept, from the top, stand at the posterior's location; the rest are drawn from the prior.
+    """
+    check_positive(count=count)
+    inputs = subject.test(count)
+    data, others = subject.divide(inputs)
+    kept = reversed(range(len(subject.model.latent_names) + 1))
+    rows = [subject.model.reconstruct(data, levels=number, seed=seed, **others) for number in kept]
+    return grid(np.concatenate([subject.originals(inputs), *map(subject.image, rows)]), columns=count)

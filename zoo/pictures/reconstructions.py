@@ -1,0 +1,17 @@
+"""What comes back of test images."""
+
+import numpy as np
+
+from zoo.errors import check_positive
+from zoo.pictures.canvas import grid
+from zoo.registry import PICTURES
+
+
+@PICTURES.register("reconstructions")
+def reconstructions(subject, count=10):
+    """Test images in the upper row, their reconstructions below."""
+    check_positive(count=count)
+    inputs = subject.unlabelled(count)
+    data, others = subject.divide(inputs)
+    found = subject.model.reconstruct(data, **others)
+    return grid(np.concatenate([subject.originals(inputs), subject.image(found)]), columns=count)

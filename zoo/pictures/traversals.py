@@ -1,0 +1,25 @@
+"""What each unit of a latent does."""
+
+import numpy as np
+
+from zoo.errors import check_positive
+from zoo.pictures.canvas import grid
+from zoo.registry import PICTURES
+
+
+@PICTURES.register("traversals", needs=["one_latent"], instead="zoo plot NAME --kind levels shows a hierarchy")
+def traversals(subject, count=10, steps=11, width=3.0):
+    """A row a latent unit, moved from -3 to 3 while the others stay at one test image's code.
+
+    The rows are the units whose location varies most over the test images, most first.
+    """
+    check_positive(count=count, steps=steps)
+    data, others = subject.divide(subject.test(500))
+    z = np.asarray(subject.model.encode(data, **others))
+    units = np.argsort(-z.var(0))[:count]
+    codes = np.repeat(z[:1], len(units) * steps, 0)
+    places = np.tile(np.linspace(-width, width, steps), len(units))
+    codes[np.arange(len(codes)), np.repeat(units, steps)] = places
+    names = subject.model.fields_of("condition", "label")
+    condition = {name: np.repeat(value[:1], len(codes), 0) for name, value in others.items() if name in names}
+    return grid(subject.image(subject.model.decode(codes, **condition)), columns=steps)
