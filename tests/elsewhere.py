@@ -31,7 +31,9 @@ def reload(folder):
             ("keras", keras.models.load_model(file)),
             ("zoo", zoo.load(file.with_suffix(""))),
         ):
-            np.savez(file.with_suffix(f".{kind}.npz"), **numbers(model(random_batch(model), num_samples=2, seed=seed(1))))
+            np.savez(
+                file.with_suffix(f".{kind}.npz"), **numbers(model(random_batch(model), num_samples=2, seed=seed(1)))
+            )
     return "done"
 
 

@@ -1,8 +1,8 @@
 """The pretrained models under the lowest versions that setup.py declares.
 
-    python tests/lowest.py pins > pins.txt    # where the zoo is installed: its lower bounds, as pip takes them
-    pip install -r pins.txt; pip install --no-deps -e .    # in another environment
-    python tests/lowest.py                    # there: 10 draws on 100 images of every model, and three probes
+python tests/lowest.py pins > pins.txt    # where the zoo is installed: its lower bounds, as pip takes them
+pip install -r pins.txt; pip install --no-deps -e .    # in another environment
+python tests/lowest.py                    # there: 10 draws on 100 images of every model, and three probes
 """
 
 import importlib.metadata
@@ -60,7 +60,7 @@ def check():
         good = within(metric, card["metrics"])
         said = f"{metric['value']:.2f} ± {metric['standard_error']:.2f}, card {card['metrics']['nll']['value']:.2f}"
         if name in PROBED:
-            value = evaluation.probe(model, data)["value"]
+            value = evaluation.probe(model, data, card["probe"])["value"]
             good &= abs(value - card["probe"]["value"]) < 1e-2
             said += f"; probe {value:.4f}, card {card['probe']['value']:.4f}"
         print(f"{name:30} {'ok  ' if good else 'FAIL'} {said}", flush=True)

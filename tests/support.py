@@ -27,6 +27,13 @@ def of_today(names, count=2):
     return [names[(day * count + i) % len(names)] for i in range(min(count, len(names)))]
 
 
+def wanted(request, argument):
+    """The values of a parameter in the tests of this run and module that ask for a fixture."""
+    tests = [t for t in request.session.items if t.module is request.module and request.fixturename in t.fixturenames]
+    parameters = [t.callspec.params for t in tests if hasattr(t, "callspec")]
+    return list(dict.fromkeys(p[argument] for p in parameters if argument in p))
+
+
 def lively(name, **config):
     """A small model whose decoder depends strongly on z, and whose posterior is wide enough to be a proposal."""
     deep = "latent_dims" in model_class(name)[0].argument_names()
