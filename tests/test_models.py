@@ -1,4 +1,4 @@
-"""What every model of the registry keeps to: one body each."""
+"""Networks, likelihoods, layers of one's own, wrong input and binarisation: what conformance does not ask."""
 
 import json
 
@@ -6,13 +6,17 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+<<<<<<< HEAD
 from support import cost, random_batch, seed, small
+=======
+from support import assert_same, numbers, random_batch, seed, small
+>>>>>>> hb
 
 import zoo
-from zoo.creation import model_class
 from zoo.errors import InvalidInput
 from zoo.randomness import noise_of_image
 
+<<<<<<< HEAD
 MODELS = zoo.list_models()
 each_model = pytest.mark.parametrize("name", MODELS)
 each_class = pytest.mark.parametrize("name", sorted({model_class(name)[0].registry_name for name in MODELS}))
@@ -54,6 +58,9 @@ def test_every_term_is_per_draw_value_and_example_and_finite(name):
     for term, value in numbers(trace).items():
         allowed = np.isneginf(value) if term == "log_mass" else False  # where another value is observed
         assert np.all(np.isfinite(value) | allowed), term
+=======
+# ---------------------------------------------------------------- networks and likelihoods
+>>>>>>> hb
 
 
 @pytest.mark.parametrize("shape", [(28, 20, 1), (32, 32, 3), (64, 64, 3), (8, 8, 1), (27, 15, 1), (40, 3, 2)])
@@ -95,6 +102,7 @@ NETWORKS = [
 
 @pytest.mark.parametrize("encoder", NETWORKS, ids=str)
 def test_every_option_of_a_network_trains_every_weight(encoder):
+<<<<<<< HEAD
     assert_all_trained(small("vae", data_shape=(6, 5, 1), encoder=encoder, posterior="full_covariance"))
 
 
@@ -111,6 +119,12 @@ def assert_all_trained(model):
     idle = [
         v.path for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None or not np.any(g.numpy())
     ]
+=======
+    model = small("vae", data_shape=(6, 5, 1), encoder=encoder, posterior="full_covariance")
+    model.compile("sgd")
+    ((_, gradients, variables),) = model.gradients(random_batch(model), seed(1))[2]
+    idle = [v.path for v, g in zip(variables, gradients, strict=True) if g is None or not np.any(g)]
+>>>>>>> hb
     assert not idle, f"no gradient reaches {idle}"
 
 
@@ -127,6 +141,7 @@ def test_batch_normalisation_learns_its_statistics_in_training_alone():
     assert not any(np.array_equal(b, w.numpy()) for b, w in zip(before, moving, strict=True))
 
 
+<<<<<<< HEAD
 @each_class
 def test_eager_graph_and_xla_agree(name):
     model = small(name)
@@ -235,6 +250,8 @@ def test_the_seed_decides_the_weights(name):
     assert all(np.any(a != b) for a, b in zip(first, other, strict=True) if a.ndim > 1)
 
 
+=======
+>>>>>>> hb
 def test_adapt_makes_the_untrained_mean_that_of_the_data():
     for likelihood in ("bernoulli", "normal", "discretized_logistic"):
         model = small("vae", likelihood=likelihood)
@@ -405,46 +422,6 @@ def test_an_autoencoder_says_that_it_has_no_distribution_of_x():
         with pytest.raises(InvalidInput, match="use vae"):
             call()
     assert not {"sample", "score"} & model.endpoints.keys()
-
-
-@each_model
-def test_uint8_images_are_their_255th_part(name):
-    model = small(name)
-    fields = random_batch(model)
-    levels = np.round(fields.pop("x").numpy() * 255).astype("uint8")
-    expected = model.reconstruct(levels.astype("float32") / 255, **fields)
-    np.testing.assert_allclose(model.reconstruct(levels, **fields), expected, atol=1e-6)
-    codes = model.encode(levels, **fields), model.encode(levels / np.float32(255), **fields)
-    for code, same in zip(*map(tf.nest.flatten, codes), strict=True):
-        np.testing.assert_allclose(code, same, atol=1e-5)
-
-
-@each_model
-def test_interpolation_ends_at_the_reconstructions(name):
-    model = small(name)
-    fields = {k: tf.maximum(v, 0) for k, v in random_batch(model).items()}  # every label known
-    x = fields.pop("x")
-    path = model.interpolate(x, x[::-1], steps=3, **fields)
-    np.testing.assert_allclose(path[0], model.reconstruct(x, **fields), atol=1e-6)
-    np.testing.assert_allclose(path[2], model.decode(model.encode(x[::-1], **fields), **fields), atol=1e-6)
-
-
-@each_class
-def test_endpoints_are_row_wise(name):
-    model = small(name)
-    random = np.random.RandomState(0)
-    fields = {**random_batch(model, 4), "seed": tf.constant([5, 6, 5, -7], tf.int64)}
-    for latent, spec in model.latent_spec.items():
-        fields[latent] = tf.constant(random.normal(size=(4, *spec.shape)), tf.float32)
-    for endpoint, (method, inputs) in model.endpoints.items():
-        together = tf.function(method)(**{k: fields[k] for k in inputs})
-        for rows in ([0], [3, 1]):
-            alone = tf.function(method)(**{k: tf.gather(fields[k], rows) for k in inputs})
-            for output in together:
-                expected = tf.gather(together[output], rows)
-                np.testing.assert_allclose(
-                    alone[output], expected, atol=1e-5, rtol=1e-5, err_msg=f"{endpoint} {output}"
-                )
 
 
 # ---------------------------------------------------------------- binarisation
