@@ -23,7 +23,7 @@ setup(
     python_requires=">=3.11",
     packages=[*find_packages(include=["zoo", "zoo.*"]), "zoo.saved_models"],
     package_dir={"zoo.saved_models": "saved_models"},
-    package_data={"zoo.presets": ["*.json"], "zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
+    package_data={"zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
     install_requires=[
         "tensorflow>=2.20,<2.22",
         "keras>=3.13.2,<4",

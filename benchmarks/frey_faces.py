@@ -16,7 +16,6 @@ import numpy as np
 import zoo
 from zoo import evaluation, pretrained
 from zoo.files import atomic, read_json, write_json
-from zoo.presets import read_preset
 from zoo.pretrained.cards import record
 from zoo.training import train
 
@@ -47,7 +46,7 @@ def division(number, folder):
 
 def trained(name, number, folder):
     """The model of a run: read, gone on with, or trained."""
-    preset, home = read_preset(name), folder / f"{name}_{number}"
+    preset, home = pretrained.preset(name), folder / f"{name}_{number}"
     if (home / "card.json").exists():
         return zoo.load(home)
     data = {**preset["data"], "name": division(number, folder)}

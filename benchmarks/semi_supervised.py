@@ -25,7 +25,7 @@ import time
 
 import numpy as np
 
-from zoo.presets import read_preset
+from zoo import pretrained
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "semi_supervised.json"
 ANALOGIES = RESULTS.with_name("analogies.json")
@@ -97,7 +97,7 @@ class Table:
 
     def preset(self, method, labels, seed):
         """What `zoo train` is asked for."""
-        preset = read_preset(DEEP[method])
+        preset = pretrained.preset(DEEP[method])
         preset["data"] |= {"num_labels": labels, "labels_seed": seed}
         preset["config"] |= {"joint": False} if method == "m1_m2_frozen" else {}
         return preset
@@ -197,7 +197,7 @@ def deep(name):
 FUNCTIONS = {
     "nearest_neighbour": nearest_neighbour,
     "supervised": supervised_by({"name": "mlp", "hidden_units": [500], "activation": "softplus"}),
-    "supervised_conv": supervised_by(read_preset(DEEP["m2"])["config"]["classifier"]),
+    "supervised_conv": supervised_by(pretrained.preset(DEEP["m2"])["config"]["classifier"]),
     **{f"m1_{name}": m1_with(name) for name in M1_CLASSIFIERS},
     **{name: deep(name) for name in DEEP},
 }

@@ -2,62 +2,99 @@
 
 import json
 import pathlib
+import shutil
 
 import pytest
 
-from zoo import pretrained
+from tools import publish, refresh
+from zoo import index, pretrained
 from zoo.files import write_json
-from zoo.presets import list_presets, read_preset
-from zoo.pretrained import cards
+from zoo.pretrained import cards, page
 
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = pretrained.list_pretrained()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_card_is_complete_and_its_readme_says_the_same(name):
+def test_a_card_is_complete_and_its_page_says_the_same(name):
     home, card = pretrained.locate(name), pretrained.read_card(name)
-    assert (home / "README.md").read_text() == cards.readme(home, card)
+    assert (home / "README.md").read_text() == page.page(home, card)
     for key in ("data", "recipe", "command", "seed", "date", "versions", "metrics", "probe", "tflite", "evaluation"):
         assert card[key] or card[key] == 0, key
     for metric in ("nll", "elbo", "reconstruction", "kl"):
         assert card["metrics"][metric]["standard_error"] > 0
+    assert card["command"] == f"zoo train --preset {name}"
     assert (home / "1" / "saved_model.pb").is_file()
 
 
-def config_of(preset):
-    """The config of the model that a preset trains, through what it starts from."""
-    start = preset.get("start")
-    if start is None:
-        return {"seed": 0, **preset["config"]}
-    return {**config_of(start if isinstance(start, dict) else read_preset(start)), **preset.get("config", {})}
+@pytest.mark.parametrize("name", pretrained.list_recipes())
+def test_a_card_trains_the_model_it_describes(name, tmp_path):
+    """A card is its preset: what it trains is built from it alone, with the weights' own arguments."""
+    from zoo.training.stages import stages_of
+
+    card, preset = pretrained.read_card(name), pretrained.preset(name)
+    *_, last = stages_of(tmp_path, preset)
+    assert (last.model, last.config) == (card["model"], card["config"])
+    assert vars(last.recipe).items() >= card["recipe"].items()
+    assert preset["data"].items() <= card["data"].items() and "protocol" not in preset["data"]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_pretrained_model_is_what_its_preset_trains(name):
-    card, preset = pretrained.read_card(name), read_preset(name)
-    assert card["model"] == preset["model"]
-    assert card["config"] == config_of(preset)
-    assert card.get("start") == preset.get("start")
-    assert card["data"].items() >= preset["data"].items()
-    assert card["recipe"].items() >= preset["recipe"].items()
-    for key in cards.SAID_BY_PRESET:
-        assert card.get(key, None) == preset.get(key, card.get(key))
+def test_every_picture_beside_a_card_is_on_its_page_samples_first(tmp_path):
+    card = pretrained.read_card("vae_mnist")
+    for name in ("latents", "samples", "kl"):
+        (tmp_path / f"{name}.png").touch()
+    lines = [line for line in page.page(tmp_path, card).splitlines() if line.startswith("![")]
+    assert lines == ["![samples](samples.png)", "![kl](kl.png)", "![latents](latents.png)"]
 
 
-def test_every_preset_has_a_pretrained_model():
-    assert list_presets() == NAMES
+def test_the_lists_of_the_readme_are_those_of_the_cards_the_source_and_the_benchmarks():
+    text = (ROOT / "README.md").read_text()
+    assert text == refresh.with_lists(ROOT / "README.md")
+    for kind in ("models", *index.PARTS, "pictures"):
+        for entry in index.entries(kind):
+            assert f"`{entry.name}`" in text, (kind, entry.name)
 
 
-def test_the_tables_of_the_readme_are_those_of_the_cards_and_benchmarks():
-    assert (ROOT / "README.md").read_text() == cards.with_tables(ROOT / "README.md")
+def test_what_stood_between_the_markers_is_replaced(tmp_path):
+    shutil.copytree(ROOT / "benchmarks" / "results", tmp_path / "benchmarks" / "results")
+    readme = tmp_path / "README.md"
+    marker = "written by python -m tools.refresh"
+    sections = [f"<!-- {name}: {marker} -->\nold\n<!-- end of {name} -->\n" for name in ("bounds", "warm_up")]
+    readme.write_text("before\n".join(sections))
+    text = refresh.with_lists(readme)
+    assert "old" not in text and "before" in text and "`elbo`" in text and "ladder" in text
+    readme.write_text(text)
+    assert refresh.with_lists(readme) == text
+
+
+def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monkeypatch):
+    from zoo.training import train
+
+    monkeypatch.setattr(pretrained, "folder", lambda: tmp_path)
+    monkeypatch.setattr(publish, "measure_tflite", lambda model: {})
+    config = {"data_shape": [8, 8, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}}
+    data = {"name": "digits", "split": "train", "limit": 128}
+    said = {"reference": [{"metric": "nll", "value": 1.0, "source": "A"}], "target": {"nll": 2.0}, "notes": ["Small."]}
+    stage = {"name": "first", "model": "vae", "config": config, "data": data, "recipe": {"epochs": 1}}
+    preset = {"model": "iwae", "stages": [stage], "from": "first", "data": data, "recipe": {"epochs": 1}, **said}
+    train(tmp_path / "run", preset, verbose=0)
+    publish.publish(tmp_path / "run", "a_model")
+    card, text = (
+        json.loads((tmp_path / "a_model" / "card.json").read_text()),
+        (tmp_path / "a_model" / "README.md").read_text(),
+    )
+    for key in ("reference", "target", "notes", "stages", "from"):
+        assert card[key] == preset[key]
+    assert card["command"] == "zoo train --preset a_model" and card["epochs_trained"] == 2
+    assert "- Small." in text and "![samples](samples.png)" in text and "![kl](kl.png)" in text
+    assert (tmp_path / "a_model" / "1" / "saved_model.pb").is_file()
 
 
 def test_a_missed_target_is_called_missed():
     card = {"target": {"nll": 85.0}, "metrics": {"nll": {"value": 85.01}}}
-    assert "missed (85.01)" in cards.target_lines(card)[0]
+    assert "missed (85.01)" in page.target_lines(card)[0]
     card["metrics"]["nll"]["value"] = 85.0
-    assert "met (85.00)" in cards.target_lines(card)[0]
+    assert "met (85.00)" in page.target_lines(card)[0]
 
 
 def test_means_over_runs_stand_beside_an_evaluation(tmp_path, monkeypatch):

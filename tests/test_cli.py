@@ -9,9 +9,9 @@ import pytest
 import typer
 from PIL import Image
 
+import zoo.pictures  # noqa: F401  (registers the kinds)
 from zoo import cli
-from zoo.pictures import plots
-from zoo.presets import list_presets
+from zoo.registry import PICTURES
 
 COMMANDS = typer.main.get_command(cli.app).commands
 MODEL = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[32]"]
@@ -47,7 +47,17 @@ def test_help_has_an_example(zoo, command):
     assert f"Example: zoo {command}" in " ".join(out.split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], [], ["list", "--pretrained"], ["list", "--presets"], ["datasets"]])
+LIGHT = [
+    ["--help"],
+    [],
+    ["datasets"],
+    ["list"],
+    *(["list", f"--{kind}"] for kind in ("pretrained", "recipes", "parts")),
+]
+LIGHT += [["info", name] for name in ("vae_mnist", "digits", "beta_vae", "planar", "iwae", "recipe", "learning_rate")]
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_light_commands_need_no_tensorflow_and_half_a_second(arguments):
     program = (
         "import sys, time, zoo.cli\n"
@@ -68,10 +78,14 @@ MISTAKES = {
     "name to look at": (["info", "conv_vea"], ""),
     "pretrained": (["sample", "no_such_model"], "no_such_model"),
     "model": (["train", "bata_vae"], "beta_vae"),
+    "key to look at": (["info", "lerning_rate"], "learning_rate"),
+    "part to look at": (["info", "planer"], "planar"),
     "preset": (["train", "--preset", "vae_mnits"], "vae_mnist"),
     "data set": (["train", "vae", "--dataset", "digts"], "digits"),
     "preparing": (["datasets", "--prepare", "mnits"], "mnist"),
     "nothing to train": (["train"], "--preset"),
+    "preset's key": (["train", "--preset", "PRESET.json"], "did you mean recipe"),
+    "no preset file": (["train", "--preset", "nothing.json"], "no file nothing.json"),
     "two things to train": (["train", "vae", "--preset", "vae_mnist"], "one of them"),
     "nothing to resume": (["train", "--resume", "--output", "no_such_run"], "run.json"),
     "resume with settings": (["train", "vae", "--resume"], "--resume"),
@@ -85,6 +99,12 @@ MISTAKES = {
     "part of a number": (["train", "vae", "--set", "latent_dim=3", "--set", "latent_dim.x=3"], "latent_dim"),
     "recipe": (["train", "vae", "--recipe", "lerning_rate=0.1"], "learning_rate"),
     "recipe's value": (["train", "vae", "--recipe", "learning_rate=fast"], "learning_rate"),
+    "optimizer": (["train", "vae", "--recipe", "optimizer=adma"], "adam"),
+    "optimizer's argument": (
+        ["train", "vae", "--recipe", "optimizer.name=sgd", "--recipe", "optimizer.momentun=0"],
+        "moment",
+    ),
+    "scalar": (["train", "vae", "--recipe", 'schedules={"beat": {"name": "linear", "steps": 3}}'], "beta"),
     "KL schedule": (["train", "vae", "--recipe", "kl.name=liner"], "linear"),
     "KL schedule's argument": (["train", "vae", "--recipe", "kl.name=linear", "--recipe", "kl.stops=3"], "steps"),
 }
@@ -94,12 +114,15 @@ MISTAKES = {
 def test_a_mistake_is_one_line(zoo, mistake, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments, offered = MISTAKES[mistake]
+    if "PRESET.json" in arguments:
+        content = {"model": "vae", "data": {"name": "digits"}, "recpie": {"epochs": 1}}
+        (tmp_path / "PRESET.json").write_text(json.dumps(content))
     code, _, lines = zoo(*arguments)
     assert code == 2
     assert len(lines) == 1, lines
     assert lines[0].startswith("zoo: ")
     assert offered in lines[0]
-    assert not list(tmp_path.rglob("*.*")), "a command that failed left files"
+    assert {path.name for path in tmp_path.rglob("*.*")} <= {"PRESET.json"}, "a command that failed left files"
 
 
 def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
@@ -151,6 +174,31 @@ def test_fine_tuning_starts_from_a_run(zoo, run_folder, tmp_path):
     assert card["config"]["latent_dim"] == 2
 
 
+def test_a_card_and_a_file_train_as_presets(zoo, run_folder, tmp_path):
+    assert zoo("train", "--preset", run_folder, "--recipe", "epochs=1", "--output", tmp_path / "again")[0] == 0
+    card = json.loads((run_folder / "card.json").read_text())
+    again = json.loads((tmp_path / "again" / "card.json").read_text())
+    assert {**again["recipe"], "epochs": 2} == card["recipe"] and again["config"] == card["config"]
+    stages = [
+        {"name": "first", "model": "vae", "data": card["data"], "config": card["config"], "recipe": {"epochs": 1}}
+    ]
+    wanted = {"stages": [*stages, {"name": "last", "model": "iwae", "from": "first", "data": card["data"]}]}
+    (tmp_path / "staged.json").write_text(json.dumps(wanted))
+    options = ["--epochs", 1, "--limit", 200, "--seed", 4, "--recipe", "optimizer.weight_decay=0.01"]
+    code, out, _ = zoo("train", "--preset", tmp_path / "staged.json", *options, "--output", tmp_path / "staged")
+    assert code == 0
+    assert [line for line in out.splitlines() if line.startswith("stage")] == [
+        "stage 1 of 2: first, vae",
+        "stage 2 of 2: last, iwae",
+    ]
+    for path, optimizer in (
+        (tmp_path / "staged", {"name": "adam", "weight_decay": 0.01}),
+        (tmp_path / "staged" / "first", "adam"),
+    ):
+        card = json.loads((path / "card.json").read_text())
+        assert (card["seed"], card["data"]["limit"], card["recipe"]["optimizer"]) == (4, 200, optimizer)
+
+
 def test_interrupted_training_says_how_to_go_on(zoo, tmp_path, monkeypatch):
     from zoo.training import run as training
 
@@ -166,14 +214,17 @@ def test_interrupted_training_says_how_to_go_on(zoo, tmp_path, monkeypatch):
 def test_lists_can_be_parsed(zoo):
     for arguments, expected in (
         (["list"], "vae"),
-        (["list", "--presets"], list_presets()[0]),
+        (["list", "--recipes"], "vae_mnist"),
+        (["list", "--pretrained", "*mnist"], "vae_mnist"),
+        (["list", "--parts"], "posteriors"),
         (["datasets"], "digits"),
     ):
         code, out, _ = zoo(*arguments, "--json")
         assert code == 0
         assert expected in json.loads(out)
         assert expected in zoo(*arguments)[1]
-    assert isinstance(json.loads(zoo("list", "--pretrained", "--json")[1]), list)
+    assert json.loads(zoo("list", "--parts", "pla*", "--json")[1])["posteriors"] == ["planar"]
+    assert zoo("list", "--parts", "pla*")[1].splitlines()[0] == "posteriors:"
 
 
 def test_info_knows_models_data_sets_and_runs(zoo, run_folder):
@@ -182,6 +233,23 @@ def test_info_knows_models_data_sets_and_runs(zoo, run_folder):
     assert json.loads(zoo("info", "digits", "--json")[1])["shape"] == [8, 8, 1]
     assert json.loads(zoo("info", run_folder, "--json")[1])["model"] == "vae"
     assert "model: vae" in zoo("info", run_folder)[1]
+
+
+def test_info_says_what_sets_a_model_apart_and_what_that_is(zoo):
+    text = zoo("info", "beta_vae")[1]
+    assert "beta = 4.0" in text and "weight of the KL" in text and "Higgins et al. 2017" in text
+    assert json.loads(zoo("info", "beta_vae", "--json")[1])["arguments"]["beta"] == 4.0
+    assert json.loads(zoo("info", "vae", "--json")[1])["arguments"]["beta"] == 1.0
+
+
+def test_info_knows_parts_and_recipes(zoo):
+    assert "num_layers = 10" in zoo("info", "planar")[1]
+    both = json.loads(zoo("info", "mlp", "--json")[1])
+    assert [entry["kind"] for entry in both] == ["encoders", "decoders"]
+    assert json.loads(zoo("info", "free_bits", "--json")[1])["kind"] == "bounds"
+    assert "patience = None" in zoo("info", "recipe")[1]
+    assert json.loads(zoo("info", "warmup_steps", "--json")[1])["default"] == 0
+    assert "a key of recipes" in zoo("info", "optimizer")[1]
 
 
 def test_evaluate_prints_numbers_for_programs_and_people(zoo, run_folder):
@@ -222,7 +290,7 @@ def test_draws_are_not_means(zoo, run_folder, tmp_path):
     assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", sorted(plots.KINDS.keys() - {"levels", "styles", "analogies"}))
+@pytest.mark.parametrize("kind", sorted(PICTURES.keys() - {"levels", "styles", "analogies"}))
 def test_plot(zoo, run_folder, tmp_path, kind):
     code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
     assert code == 0, lines

@@ -12,7 +12,7 @@ from test_truth import ALL_IMAGES, linear_gaussian
 import zoo
 from zoo import evaluation
 from zoo.evaluation import collapse_report
-from zoo.pretrained import cards
+from zoo.pretrained import cards, page
 
 
 def test_draws_of_the_exact_posterior_are_all_effective():
@@ -132,7 +132,7 @@ def test_a_card_says_which_levels_are_unused():
     metrics = two_levels(8.0, 0.0, 0.0)
     card = {"name": "m", "model": "lvae", "config": {}, "metrics": metrics, "versions": {}, "date": ""}
     card["weights"] = {"bytes": 1, "sha256": ""}
-    text = cards.readme(pathlib.Path("no such folder"), card)
+    text = page.page(pathlib.Path("no such folder"), card)
     assert "\nLatent z2 is unused" in text
 
 

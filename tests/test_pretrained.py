@@ -102,6 +102,7 @@ def test_missing_weights_are_refused(saved):
         ({"config": None}, "lacks one of"),
         ({"weights": None}, "lacks one of"),
         ({"weights": {"file": "model.weights.h5"}}, "file and sha256"),
+        ({"weights": {"file": "model.weights.h5", "sha256": 3}}, "file and sha256"),
         ({"model": ["vae"]}, "lacks one of"),
     ],
     ids=str,
@@ -124,6 +125,29 @@ def test_unknown_names_offer_the_nearest(saved, monkeypatch):
     assert zoo.load("vae_tiny").latent_dim == 3
     refused("vae_tinny", "unknown pretrained model 'vae_tinny'; did you mean vae_tiny")
     refused(saved.parent, "holds no card.json")
+
+
+def test_a_card_without_weights_is_a_recipe(saved, monkeypatch, tmp_path):
+    monkeypatch.setattr(pretrained.store, "folder", lambda: saved.parent)
+    card = json.loads((saved / "card.json").read_text())
+    data = {"name": "digits", "version": "1", "protocol": "as it is"}
+    wanted = {**{key: card[key] for key in ("format", "model", "config")}, "data": data, "recipe": {"epochs": 3}}
+    (saved.parent / "vae_planned").mkdir()
+    (saved.parent / "vae_planned" / "card.json").write_text(json.dumps(wanted))
+    assert zoo.list_pretrained() == ["vae_tiny"]
+    assert pretrained.list_recipes() == ["vae_planned", "vae_tiny"]
+    refused("vae_planned", "vae_planned has no weights yet: train it by `zoo train --preset vae_planned`")
+    preset = pretrained.preset("vae_planned")
+    assert preset == {"model": "vae", "config": card["config"], "data": {"name": "digits"}, "recipe": {"epochs": 3}}
+
+
+def test_a_preset_is_a_card_without_what_was_measured_or_follows_from_the_rest(tmp_path):
+    for name in PRETRAINED:
+        card, preset = pretrained.read_card(name), pretrained.preset(name)
+        assert preset.keys() <= {*pretrained.store.PRESET} and preset["model"] == card["model"]
+        assert {**preset["config"], "seed": card["seed"]} == card["config"]
+    (tmp_path / "own.json").write_text(json.dumps({"model": "vae"}))
+    assert pretrained.preset(tmp_path / "own.json") == {"model": "vae"}
 
 
 def test_nothing_is_half_written_when_saving_fails(saved, original, monkeypatch):

@@ -15,11 +15,12 @@ from support import small
 
 import zoo
 from zoo.errors import InvalidInput, OutputExists
-from zoo.training import train
+from zoo.models.guards import StopWhenNotFinite
+from zoo.training import optimizers, train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.checkpoint import FILE, Checkpoint
 from zoo.training.recipe import Recipe
-from zoo.training.schedules import KL_SCHEDULES
+from zoo.training.schedules import SCHEDULES
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")
@@ -56,15 +57,15 @@ def run_python(script, *arguments, code=0):
     ids=str,
 )
 def test_kl_schedules_have_their_published_values(spec, expected):
-    schedule = KL_SCHEDULES.create(spec)
+    schedule = SCHEDULES.create(spec)
     for step, value in expected.items():
-        assert schedule.weight(step) == pytest.approx(value, abs=1e-9), step
+        assert schedule.at(step) == pytest.approx(value, abs=1e-9), step
 
 
 def test_a_schedule_moves_beta_with_the_updates_and_the_model_keeps_it(tmp_path):
     model, other = small("vae"), small("vae")
     model.compile("sgd")
-    schedule = KL_SCHEDULES.create({"name": "linear", "steps": 8})
+    schedule = SCHEDULES.create({"name": "linear", "steps": 8})
     betas = []
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: betas.append(float(model.beta)))
     for _ in range(2):
@@ -229,10 +230,12 @@ def preset(data, model="vae", config=None, **recipe):
 RUNS = """
 import json, os, sys
 from zoo.models.guards import StopWhenNotFinite
-from zoo.training import train
+from zoo.models.guards import StopWhenNotFinite
+from zoo.training import optimizers, train
 
 def end(self, batch, logs=None):
-    if int(self.model.steps) == int(stop_at):
+    model, _, step = stop_at.rpartition(":")
+    if int(self.model.steps) == int(step) and model in ("", self.model.registry_name):
         how()
 
 def interrupt():
@@ -298,7 +301,7 @@ def test_the_card_of_a_run_says_how_it_was_made(runs, data):
 
 def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_path):
     settings = preset(data, epochs=1, learning_rate=1e-9, ema=None, kl={"name": "linear", "steps": 12})
-    model, _ = train(tmp_path / "tuned", settings, start=runs["whole"], verbose=0)
+    model, _ = train(tmp_path / "tuned", {**settings, "from": str(runs["whole"])}, verbose=0)
     original = zoo.load(runs["whole"])
     assert model.binarize == "dynamic"
     for tuned, before in zip(model.trainable_variables, original.trainable_variables, strict=True):
@@ -307,33 +310,124 @@ def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_pat
     assert float(model.beta) == pytest.approx((STEPS - 1) / 12)
 
 
-def test_a_preset_that_starts_from_another_trains_both_and_resumes_inside_either(data, tmp_path):
-    """The second stage has another bound and more draws, as in k = 1 first, then k = 5."""
-    first = preset(data, epochs=2)
-    staged = {"model": "iwae", "start": first, "config": {"num_samples": 3}, "data": data}
-    staged["recipe"] = {**RECIPE, "epochs": 1}
-    whole, _ = train(tmp_path / "whole", staged, verbose=0)
+def staged(data, **changes):
+    """Two stages, of which the second has another bound and more draws."""
+    first = {"name": "one_draw", **preset(data, epochs=2, ema=None)}
+    last = {"model": "iwae", "config": {"num_samples": 3}, "data": data, "recipe": {**RECIPE, "epochs": 2}}
+    return {**last, "stages": [first], "from": "one_draw", **changes}
+
+
+def same_weights(one, other):
+    for expected, actual in zip(zoo.load(one).get_weights(), zoo.load(other).get_weights(), strict=True):
+        np.testing.assert_array_equal(expected, actual)
+
+
+def test_stages_are_trained_one_after_the_other_each_in_a_run_of_its_own(data, tmp_path, capsys):
+    wanted = staged(data)
+    whole, _ = train(tmp_path / "whole", wanted, verbose=2)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("stage")]
+    assert lines == ["stage 1 of 2: one_draw, vae", "stage 2 of 2: whole, iwae"]
     card = json.loads((tmp_path / "whole" / "card.json").read_text())
-    assert (whole.num_samples, whole.registry_name, card["start"], card["epochs_trained"]) == (3, "iwae", first, 3)
-    train(tmp_path / "alone", first, verbose=0)
-    expected, _ = train(tmp_path / "then", {**staged, "start": str(tmp_path / "alone")}, verbose=0)
-    for weight, other in zip(whole.get_weights(), expected.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, other)
+    assert (whole.num_samples, whole.registry_name, card["epochs_trained"]) == (3, "iwae", 4)
+    assert (card["stages"], card["from"]) == (wanted["stages"], "one_draw")
+    assert zoo.load(tmp_path / "whole" / "one_draw").registry_name == "vae"
+    again = zoo.pretrained.preset(tmp_path / "whole")
+    assert again["config"] == {**MODEL, "bound": "iwae", "num_samples": 3} and again["stages"] == wanted["stages"]
 
-    # Interrupted after the first stage had begun: its own folder is there, with one epoch less.
-    killed = tmp_path / "killed"
-    (killed / "start").mkdir(parents=True)
-    (killed / "run.json").write_text(json.dumps(staged))
-    (killed / "start" / "run.json").write_text(json.dumps(first))
-    resumed, _ = train(killed, resume=True, verbose=0)
-    for weight, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, other)
+    alone = {key: value for key, value in wanted["stages"][0].items() if key != "name"}
+    train(tmp_path / "alone", alone, verbose=0)
+    same_weights(tmp_path / "alone", tmp_path / "whole" / "one_draw")
+    single = {key: value for key, value in wanted.items() if key != "stages"}
+    train(tmp_path / "then", {**single, "from": str(tmp_path / "alone")}, verbose=0)
+    same_weights(tmp_path / "then", tmp_path / "whole")
+    nothing_but_stages = [wanted["stages"][0], {"name": "three_draws", **single}]
+    train(tmp_path / "listed", {"stages": nothing_but_stages}, verbose=0)
+    same_weights(tmp_path / "listed", tmp_path / "whole")
+    listed = zoo.pretrained.preset(tmp_path / "listed")
+    assert (listed["from"], listed["stages"]) == ("one_draw", wanted["stages"])
 
 
-def test_weights_that_do_not_fit_what_starts_from_them_are_refused(runs, data, tmp_path):
+def test_a_run_of_stages_that_was_killed_in_any_of_them_is_the_run_that_was_not(data, tmp_path):
+    text = json.dumps(staged(data))
+    whole, early, first, second = (tmp_path / name for name in ("whole", "early", "first", "second"))
+    for path, stop in ((early, "vae:2"), (first, f"vae:{STEPS + 2}"), (second, f"iwae:{STEPS + 2}")):
+        run_python(RUNS, text, f"{path}@kill@{stop}", code=9)
+        assert (path / "one_draw" / "card.json").exists() == (path is second)
+        assert not (path / "card.json").exists()
+    run_python(RUNS, text, *(f"{path}@whole@-1" for path in (whole, early, first, second)))
+    for path in (early, first, second):
+        same_weights(path, whole)
+        for file in ("log.csv", "one_draw/log.csv"):
+            assert len((path / file).read_text().splitlines()) == 3
+
+
+def test_a_stage_of_another_class_takes_over_the_networks_it_has_too(data, tmp_path):
+    config = {**MODEL, "num_classes": 2, "m2": {"latent_dim": 2, "hidden_units": 4}}
+    wanted = {"stages": [{"name": "images", **preset(data, epochs=1)}], "from": "images", "model": "m1_m2"}
+    recipe = {**RECIPE, "epochs": 1, "learning_rate": 1e-9, "ema": None}
+    for joint in (False, True):
+        run = tmp_path / str(joint)
+        last = {"config": {**config, "joint": joint}, "data": labelled(tmp_path), "recipe": recipe}
+        train(run, {**wanted, **last}, verbose=0)
+        model, images = zoo.load(run), zoo.load(run / "images")
+        for name in ("encoder", "decoder", "posterior_head"):
+            for ours, theirs in zip(getattr(model, name).weights, getattr(images, name).weights, strict=True):
+                np.testing.assert_allclose(ours, theirs, atol=1e-6)
+        card = json.loads((run / "card.json").read_text())
+        assert card["epochs_trained"] == 1 and "m1" not in card["config"]
+
+
+def test_a_stage_need_not_begin_from_another(data, tmp_path):
+    wanted = {**preset(data, epochs=1), "stages": [{"name": "other", **preset(data, config={"latent_dim": 3})}]}
+    train(tmp_path / "both", wanted, verbose=0)
+    train(tmp_path / "alone", preset(data, epochs=1), verbose=0)
+    same_weights(tmp_path / "both", tmp_path / "alone")
+
+
+def labelled(folder):
+    """A preset's data with labels of two classes."""
+    np.savez(folder / "labelled.npz", x=X, y=np.arange(len(X)) % 2)
+    return {"name": str(folder / "labelled.npz"), "split": "train"}
+
+
+ENTRY = {"name": "a", "model": "vae", "config": MODEL}
+BAD_STAGES = {
+    "two of one name": ([ENTRY, ENTRY], "a", "two stages are called 'a'"),
+    "the last of a list": ([{**ENTRY, "name": "b"}, ENTRY, ENTRY], None, "two stages are called 'a'"),
+    "without a name": ([{**ENTRY, "name": None}], "a", "a stage has a name"),
+    "a name that is a path": ([{**ENTRY, "name": "../a"}], "a", "a stage has a name"),
+    "a later one": ([{**ENTRY, "from": "b"}, {**ENTRY, "name": "b"}], "b", "'b', which is not trained before it"),
+    "itself": ([{**ENTRY, "from": "a"}], "a", "'a', which is not trained before it"),
+    "an unknown one": ([ENTRY], "vae_mnits", "did you mean vae_mnist"),
+    "an unknown key": ([{**ENTRY, "recpie": {}}], "a", "stage 'a' takes no argument 'recpie'; did you mean recipe"),
+    "a wrong recipe": ([{**ENTRY, "recipe": {"epoch": 1}}], "a", "did you mean epochs"),
+    "no model": ([{"name": "a"}], "a", "stage 'a' lacks 'model'"),
+    "a config that is none": ([{**ENTRY, "config": 3}], "a", "config of a preset or stage is a dict, got 3"),
+}
+
+
+@pytest.mark.parametrize("mistake", BAD_STAGES)
+def test_wrong_stages_are_one_line_and_leave_nothing(mistake, data, tmp_path):
+    entries, begin, message = BAD_STAGES[mistake]
+    with pytest.raises(InvalidInput, match=message) as caught:
+        stages = [{**entry, "data": data} for entry in entries]
+        last = {**preset(data), "from": begin} if begin else {}
+        train(tmp_path / "a", {**last, "stages": stages}, verbose=0)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mistake_in_a_later_stage_is_found_before_the_first_is_trained(data, tmp_path):
     for change, message in (({"latent_dim": 3}, "do not fit"), ({"latent_dimm": 3}, "did you mean latent_dim")):
         with pytest.raises(InvalidInput, match=message):
-            train(tmp_path / "a", {"config": change, "data": data}, start=runs["whole"], verbose=0)
+            train(tmp_path / "a", staged(data, config=change), verbose=0)
+        assert not (tmp_path / "a").exists()
+
+
+def test_weights_that_do_not_fit_what_begins_from_them_are_refused(runs, data, tmp_path):
+    for change, message in (({"latent_dim": 3}, "do not fit"), ({"latent_dimm": 3}, "did you mean latent_dim")):
+        with pytest.raises(InvalidInput, match=message):
+            train(tmp_path / "a", {"config": change, "data": data, "from": str(runs["whole"])}, verbose=0)
         assert not (tmp_path / "a").exists()
 
 
@@ -362,6 +456,24 @@ def test_a_folder_in_use_is_kept_unless_it_holds_a_run_and_is_to_be_overwritten(
     assert not (run / "old").exists()
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ([], "is a dict of model"),
+        ({"stages": {}}, "stages of a preset are a list"),
+        ({"stages": [3]}, "is a dict of model"),
+        ({"model": "vae", "data": {}}, "the data of a preset lack a name"),
+        ({"model": "vae", "data": {"name": "digits"}, "start": "vae_mnist"}, "takes no argument 'start'"),
+    ],
+    ids=str,
+)
+def test_what_is_no_preset_is_one_line(wrong, message, tmp_path):
+    (tmp_path / "wrong.json").write_text(json.dumps(wrong))
+    with pytest.raises(InvalidInput, match=message) as caught:
+        train(tmp_path / "run", zoo.pretrained.preset(tmp_path / "wrong.json"), verbose=0)
+    assert "\n" not in str(caught.value) and not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("place", ["/proc/nowhere/run", "a_file/run"])
 def test_a_folder_that_cannot_be_written_is_one_line(place, data, tmp_path):
     (tmp_path / "a_file").write_text("")
@@ -374,6 +486,14 @@ BAD_RUNS = [
     ({"epochs": 0}, "epochs must be positive"),
     ({"learning_rate": -1.0}, "learning_rate must be positive"),
     ({"schedule": "cosin"}, "did you mean cosine"),
+    ({"optimizer": "adma"}, "did you mean adam"),
+    ({"optimizer": {"name": "adamw", "weight_deacy": 0.1}}, "did you mean weight_decay"),
+    ({"optimizer": {"name": "sgd", "momentum": 3.0}}, "cannot be made of"),
+    ({"optimizer": {"name": "adamw", "weight_decay": "much"}}, "cannot be made of"),
+    ({"optimizer": {"name": "adam", "learning_rate": 0.1}}, "takes no argument 'learning_rate'"),
+    ({"schedules": {"betta": {"name": "linear", "steps": 3}}}, "unknown scalar of a vae"),
+    ({"schedules": {"beta": {"name": "liner", "steps": 3}}}, "did you mean linear"),
+    ({"schedules": {"beta": {"name": "linear", "steps": 3}}, "kl": {"name": "linear", "steps": 3}}, "leave one"),
     ({"kl": {"name": "cylical", "steps": 3}}, "did you mean cyclical"),
     ({"kl": {"name": "linear", "step": 3}}, "did you mean steps"),
     ({"kl": {"name": "linear"}}, "needs a value for 'steps'"),
@@ -409,20 +529,55 @@ def test_a_checkpoint_of_another_model_is_refused(runs, tmp_path):
         checkpoint.restore()
 
 
+@pytest.mark.parametrize("name", optimizers.known())
+def test_every_optimiser_of_keras_is_known_by_name_and_takes_its_arguments(name):
+    recipe = Recipe(optimizer={"name": name.upper(), "weight_decay": 1e-3}, learning_rate=0.1, clipnorm=2.0)
+    optimizer = recipe.make_optimizer(1)
+    assert type(optimizer).__name__.lower() == name
+    assert (optimizer.weight_decay, optimizer.global_clipnorm) == (1e-3, 2.0)
+    assert float(optimizer.learning_rate) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", ["muon", "ftrl"])
+def test_the_state_of_any_optimiser_is_resumed(name, data, tmp_path):
+    wanted = preset(data, epochs=2, optimizer=name)
+    train(tmp_path / "whole", wanted, verbose=0)
+
+    def interrupt(self, epoch, logs=None):
+        if epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(StopWhenNotFinite, "on_epoch_begin", interrupt)
+        train(tmp_path / "halved", wanted, verbose=0)
+    train(tmp_path / "halved", resume=True, verbose=0)
+    same_weights(tmp_path / "halved", tmp_path / "whole")
+
+
+def test_schedules_move_scalars_by_name(data, tmp_path):
+    linear, config = {"name": "linear", "steps": 12}, {"penalties": ["mmd"]}
+    wanted = preset(data, config=config, epochs=1, kl=linear, schedules={"mmd.weight": {**linear, "stop": 5.0}})
+    model, _ = train(tmp_path / "a", wanted, verbose=0)
+    assert float(model.beta) == pytest.approx((STEPS - 1) / 12)
+    assert float(model.scalars["mmd.weight"]) == pytest.approx(5 * (STEPS - 1) / 12)
+    same, _ = train(tmp_path / "b", preset(data, epochs=1, schedules={"beta": linear}), verbose=0)
+    assert float(same.beta) == float(model.beta)
+
+
 def test_the_learning_rate_rises_linearly_and_falls_along_a_cosine():
-    rate = Recipe(epochs=10, learning_rate=0.1, schedule="cosine", warmup_steps=20).optimizer(10)._learning_rate
+    rate = Recipe(epochs=10, learning_rate=0.1, schedule="cosine", warmup_steps=20).make_optimizer(10)._learning_rate
     assert [float(rate(step)) for step in (0, 10, 20)] == pytest.approx([0, 0.05, 0.1], abs=1e-6)
     assert float(rate(60)) == pytest.approx(0.1 * (0.01 + 0.99 * 0.5), rel=1e-4)
     assert float(rate(100)) == pytest.approx(0.001, rel=1e-4)
-    constant = Recipe(epochs=10, learning_rate=0.1, warmup_steps=20).optimizer(10)._learning_rate
+    constant = Recipe(epochs=10, learning_rate=0.1, warmup_steps=20).make_optimizer(10)._learning_rate
     assert [float(constant(step)) for step in (10, 20, 99)] == pytest.approx([0.05, 0.1, 0.1])
 
 
 def test_a_restart_begins_the_schedule_anew_and_leaves_what_was_before_as_it_was():
     settings = {"learning_rate": 0.1, "schedule": "cosine", "warmup_steps": 5}
-    first = Recipe(epochs=6, **settings).optimizer(10)._learning_rate
-    second = Recipe(epochs=4, **settings).optimizer(10)._learning_rate
-    whole = Recipe(epochs=10, restarts=[6], **settings).optimizer(10)._learning_rate
+    first = Recipe(epochs=6, **settings).make_optimizer(10)._learning_rate
+    second = Recipe(epochs=4, **settings).make_optimizer(10)._learning_rate
+    whole = Recipe(epochs=10, restarts=[6], **settings).make_optimizer(10)._learning_rate
     assert [float(whole(s)) for s in range(60)] == [float(first(s)) for s in range(60)]
     assert [float(whole(s)) for s in range(60, 100)] == [float(second(s)) for s in range(40)]
     again = type(whole).from_config(whole.get_config())

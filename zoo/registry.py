@@ -45,7 +45,8 @@ class Registry(dict):
         arguments = {"name": spec} if isinstance(spec, str) else dict(spec)
         name = arguments.pop("name", None)
         factory = choose(self.kind, name, self)
-        accepted = inspect.signature(factory).parameters
+        parameters = inspect.signature(factory).parameters
+        accepted = {key: one for key, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
         check_arguments(f"{self.kind} {name!r}", arguments, [p for p in accepted if p not in context])
         for parameter in accepted.values():
             if parameter.default is parameter.empty and parameter.name not in (*arguments, *context):

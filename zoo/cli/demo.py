@@ -1,10 +1,12 @@
 """`zoo demo`: the whole road in a few minutes, without a network."""
 
+import pathlib
 import shutil
+from typing import Annotated
 
-import numpy as np
 import typer
 
+from zoo.cli.app import app, import_tensorflow
 from zoo.errors import InvalidInput
 
 TRAINED_ON_DIGITS = {
@@ -21,11 +23,22 @@ TRAINED_ON_DIGITS = {
 SHOWN = "vae_mnist"
 
 
+@app.command()
+def demo(
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The folder to write into.")] = pathlib.Path(
+        "zoo_demo"
+    ),
+):
+    """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    import_tensorflow()
+    run(output)
+
+
 def run(folder):
     """Train on digits, load a pretrained model, draw, export and verify, all into `folder`; may be run again."""
     import zoo
     from zoo.export import require_equal, verify_saved_model, verify_tflite
-    from zoo.pictures import plots
+    from zoo.pictures import draw
     from zoo.training import run as training
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -34,12 +47,12 @@ def run(folder):
     trained, history = training.train(folder / "digits", TRAINED_ON_DIGITS, overwrite=True)
     elbo = history.history["val_elbo"]
     say(f"   Validation ELBO {elbo[0]:.2f} -> {elbo[-1]:.2f} nats; the run is in {folder / 'digits'}.")
-    plots.draw(folder / "digits", "samples", folder / "digits_samples.png")
+    draw(folder / "digits", "samples", folder / "digits_samples.png")
 
     say(f"2. Loading the pretrained {SHOWN}.")
     model = zoo.load(SHOWN)
-    plots.draw(SHOWN, "samples", folder / f"{SHOWN}_samples.png")
-    plots.draw(SHOWN, "training", folder / f"{SHOWN}_training.png")
+    draw(SHOWN, "samples", folder / f"{SHOWN}_samples.png")
+    draw(SHOWN, "training", folder / f"{SHOWN}_training.png")
     say(f"   Its samples and training curves are in {folder}.")
 
     say("3. Exporting it for TF Serving and for phones, and comparing the numbers.")
@@ -58,5 +71,5 @@ def report(differences, path, say):
     wrong = [endpoint for endpoint, result in differences.items() if not result["passed"]]
     if wrong:
         raise InvalidInput(f"{path}: {', '.join(wrong)} of the export cannot be run or differ from Keras")
-    worst = np.max([result["max_abs_difference"] for result in differences.values()])
+    worst = max([result["max_abs_difference"] for result in differences.values()])
     say(f"   {path}: {', '.join(differences)} agree with Keras {f'to {worst:.0e}' if worst else 'exactly'}.")

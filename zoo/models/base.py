@@ -317,7 +317,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
         return tf.cast(noise < x, tf.float32)
 
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):
-        """The `Trace` of a batch, a dict of fields or the first alone; the whole `Pass` for a step, which has `needs`."""
+        """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
         if not isinstance(inputs, dict):
             inputs = {self.fields_of("data")[0]: inputs}
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())

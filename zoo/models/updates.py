@@ -13,14 +13,11 @@ def apply_if(finite, moves):
     if replicas.num_replicas_in_sync == 1:
         tf.cond(finite, lambda: apply_all(moves), lambda: None)
         return
-    counts = [len(gradients) for _, gradients, _ in moves]
 
     def apply_on_all(strategy, bad, *gradients):
         def apply(*gradients):
-            parts = iter(gradients)
-            apply_all(
-                [(move[0], [next(parts) for _ in range(n)], move[2]) for move, n in zip(moves, counts, strict=True)]
-            )
+            left = iter(gradients)
+            apply_all([(optimizer, [next(left) for _ in some], variables) for optimizer, some, variables in moves])
 
         def apply_each():
             strategy.extended.call_for_each_replica(apply, args=gradients)

@@ -44,9 +44,8 @@ class Verbs:
         ends = [self.inputs(**self.named(x), **condition) for x in (x0, x1)]
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
-        path = [
-            self.means(self.between(start, stop, place), given) for place in tf.unstack(tf.linspace(0.0, 1.0, steps))
-        ]
+        places = tf.unstack(tf.linspace(0.0, 1.0, steps))
+        path = [self.means(self.between(start, stop, place), given) for place in places]
         return single({name: tf.stack([means[name] for means in path]) for name in path[0]})
 
     def log_prob(self, x, num_samples=100, seed=None, **condition):
@@ -99,16 +98,15 @@ class Verbs:
         """
         data, condition = self.fields_of("data", "mask"), self.conditions
         known = {
-            "reconstruct": (self.serve_reconstruct, [*data, *condition], ()),
-            "encode": (self.serve_encode, [*data, *condition], ()),
-            "decode": (self.serve_decode, [*self.latent_spec, *condition], ()),
-            "sample": (self.serve_sample, ["seed", *condition], ("prior",)),
-            "score": (self.serve_score, [*data, "seed", *condition], ("bound",)),
-            "classify": (self.serve_classify, data, ("classifier",)),
+            "reconstruct": (None, self.serve_reconstruct, [*data, *condition]),
+            "encode": (None, self.serve_encode, [*data, *condition]),
+            "decode": (None, self.serve_decode, [*self.latent_spec, *condition]),
+            "sample": ("prior", self.serve_sample, ["seed", *condition]),
+            "score": ("bound", self.serve_score, [*data, "seed", *condition]),
+            "classify": ("classifier", self.serve_classify, data),
         }
-        return {
-            name: (method, inputs) for name, (method, inputs, needs) in known.items() if self.offers.issuperset(needs)
-        }
+        offered = {None, *self.offers}
+        return {name: (method, inputs) for name, (need, method, inputs) in known.items() if need in offered}
 
     def serve_reconstruct(self, **fields):
         return renamed(self.means(self.code(self.observed(fields)), self.condition_of(fields)))

@@ -1,4 +1,7 @@
-"""Pretrained models: a folder with `card.json` and weights, whose checksum is verified before the file is opened."""
+"""Pretrained models: a folder with `card.json` and weights, whose checksum is verified before the file is opened.
+
+A card is a recipe with weights and metrics: `preset` gives the recipe back. A card without weights is a recipe alone.
+"""
 
 import datetime
 import fnmatch
@@ -11,6 +14,8 @@ from zoo.files import atomic, read_json, sha256, write_json
 PACKAGE = pathlib.Path(__file__).parent.parent
 WEIGHTS = "model.weights.h5"
 FORMAT = 1
+PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
+DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
 
 def folder():
@@ -19,9 +24,14 @@ def folder():
     return installed if installed.is_dir() else PACKAGE.parent / "saved_models"
 
 
+def list_recipes(pattern="*"):
+    """Names of the cards that come with the zoo, with weights or without, filtered by a shell pattern."""
+    return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
+
+
 def list_pretrained(pattern="*"):
     """Names of the pretrained models, filtered by a shell pattern."""
-    return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
+    return [name for name in list_recipes(pattern) if "weights" in read_json(folder() / name / "card.json")]
 
 
 def locate(name):
@@ -33,7 +43,7 @@ def locate(name):
     path = pathlib.Path(name)
     if (path / "card.json").is_file():
         return path
-    choices = {known: folder() / known for known in list_pretrained()}
+    choices = {known: folder() / known for known in list_recipes()}
     if path.is_dir():
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
     return choose("pretrained model", str(name), choices)
@@ -45,12 +55,51 @@ def read_card(name):
     card = read_json(path)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{path} is not a card of format {FORMAT}")
-    entries = {"model": str, "config": dict, "weights": dict}
+    entries = {"model": str, "config": dict, **({"weights": dict} if "weights" in card else {})}
     if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
         raise InvalidInput(f"{path} lacks one of {', '.join(entries)}")
-    if not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
+    if "weights" in card and not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
         raise InvalidInput(f"{path} lacks file and sha256 of its weights")
     return card
+
+
+def preset(name):
+    """What `zoo train` is asked for to make a model: {"model", "config", "data", "recipe", "from", "stages", ...}.
+
+    Args:
+        name: of a card that comes with the zoo, a folder with a card, or a JSON file, which may be a card too. What a
+            card measured is left out, and what follows from the rest.
+    """
+    content = read_json(name) if str(name).endswith(".json") else read_card(name)
+    content = checked_preset(content)
+    if "format" not in content:
+        return content
+    wanted = {key: content[key] for key in PRESET if key in content}
+    wanted["data"] = {key: value for key, value in content.get("data", {}).items() if key not in DERIVED}
+    if wanted["config"].get("seed") == wanted.get("recipe", {}).get("seed"):
+        wanted["config"].pop("seed", None)
+    return wanted
+
+
+def check_preset(content):
+    """Raise `InvalidInput` unless a preset, or a stage of one, is a dict of dicts, and its stages a list of such."""
+    if not isinstance(content, dict):
+        raise InvalidInput(f"a preset or stage is a dict of {', '.join(PRESET)}, got {content!r}")
+    for key in ("config", "data", "recipe"):
+        if not isinstance(content.get(key, {}), dict):
+            raise InvalidInput(f"{key} of a preset or stage is a dict, got {content[key]!r}")
+    stages = content.get("stages", [])
+    if not isinstance(stages, list):
+        raise InvalidInput(f"the stages of a preset are a list, got {stages!r}")
+    for stage in stages:
+        check_preset(stage)
+
+
+def checked_preset(preset):
+    """A preset, checked; one that is nothing but stages becomes what its last stage says, with those before it."""
+    check_preset(preset)
+    *earlier, last = preset.get("stages") or [{}]
+    return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
 
 def load(name, model=None, **config):
@@ -67,6 +116,8 @@ def load(name, model=None, **config):
     from zoo.creation import create
 
     card, home = read_card(name), locate(name)
+    if "weights" not in card:
+        raise InvalidInput(f"{home.name} has no weights yet: train it by `zoo train --preset {name}`")
     entry = card["weights"]
     path = home / entry["file"]
     if pathlib.Path(entry["file"]).name != entry["file"] or path.resolve().parent != home.resolve():

@@ -4,16 +4,19 @@ from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage, KLPe
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.recipe import Recipe
 from zoo.training.run import train
-from zoo.training.schedules import CyclicalKL, LinearKL, SigmoidKL
+from zoo.training.schedules import Cyclical, CyclicalKL, Linear, LinearKL, Sigmoid, SigmoidKL
 
 __all__ = [
     "Checkpoint",
+    "Cyclical",
     "CyclicalKL",
     "EarlyStopping",
     "ExponentialMovingAverage",
     "KLPerUnitLogger",
+    "Linear",
     "LinearKL",
     "Recipe",
+    "Sigmoid",
     "SigmoidKL",
     "train",
 ]

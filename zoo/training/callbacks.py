@@ -1,4 +1,4 @@
-"""Keras callbacks: schedules of the KL weight, averaging of weights, and guards."""
+"""Keras callbacks: averaging of weights, early stopping, and the KL of every unit."""
 
 import csv
 import math
@@ -12,7 +12,7 @@ from zoo.errors import InvalidInput, check_positive
 
 
 class ExponentialMovingAverage(keras.callbacks.Callback):
-    """Averages every floating-point weight; validation inside `fit` and the model after it use the average.
+    """Averages every floating-point weight of the model itself; validation in `fit` and the model after it use it.
 
     Keras' own `use_ema` overwrites the weights at the end of `fit`, which no resumed run survives; here the trained
     weights stay in place until the training ends. Polyak & Juditsky 1992.
@@ -30,7 +30,8 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        self.weights = [v for v in model.weights if v is not model.beta and v.dtype == "float32"]
+        scalars = {id(v) for v in model.scalars.values()}
+        self.weights = [v for v in model.own_weights if id(v) not in scalars and v.dtype == "float32"]
 
     def on_train_begin(self, logs=None):
         self.last = int(self.model.steps.numpy())
@@ -77,7 +78,7 @@ class EarlyStopping(keras.callbacks.Callback):
     """Stops when the validation loss has not improved for `patience` epochs and goes back to the best weights.
 
     Comes after `ExponentialMovingAverage` in the list of callbacks, so that the weights it keeps are those that were
-    validated. While a KL schedule moves beta the losses are not comparable, and the count starts anew. Count, best
+    validated. While a schedule moves a scalar the losses are not comparable, and the count starts anew. Count, best
     value and best weights survive a resumed run.
     """
 
@@ -85,16 +86,16 @@ class EarlyStopping(keras.callbacks.Callback):
         super().__init__()
         check_positive(patience=patience)
         self.patience = patience
-        self.wait, self.best, self.beta, self.best_weights = 0, math.inf, math.nan, None
+        self.wait, self.best, self.scalars, self.best_weights = 0, math.inf, None, None
 
     def state(self):
         """Count, best value and best weights, for a checkpoint."""
         weights = {f"weight/{i}": w for i, w in enumerate(self.best_weights)}
-        return {"wait": np.array(self.wait), "best": np.array(self.best), "beta": np.array(self.beta), **weights}
+        return {"wait": np.array(self.wait), "best": np.array(self.best), "scalars": np.array(self.scalars), **weights}
 
     def restore(self, state):
         """Take up the state of a checkpoint."""
-        self.wait, self.best, self.beta = int(state["wait"]), float(state["best"]), float(state["beta"])
+        self.wait, self.best, self.scalars = int(state["wait"]), float(state["best"]), state["scalars"].tolist()
         self.best_weights = [state[f"weight/{i}"] for i in range(len(state) - 3)]
 
     def on_test_begin(self, logs=None):
@@ -103,10 +104,10 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if "val_loss" not in (logs or {}):
             raise InvalidInput("early stopping needs validation data")
-        beta = float(self.model.beta.numpy())
+        scalars = [float(v.numpy()) for v in self.model.scalars.values()]
         loss = logs["val_loss"] if math.isfinite(logs["val_loss"]) else math.inf
-        if loss < self.best or beta != self.beta:
-            self.wait, self.best, self.beta, self.best_weights = 0, loss, beta, self.validated
+        if loss < self.best or scalars != self.scalars:
+            self.wait, self.best, self.scalars, self.best_weights = 0, loss, scalars, self.validated
             return
         self.wait += 1
         if self.wait >= self.patience:

@@ -9,7 +9,8 @@ import tensorflow as tf
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.registry import check_arguments
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
-from zoo.training.schedules import KL_SCHEDULES
+from zoo.training.optimizers import make
+from zoo.training.schedules import SCHEDULES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,12 +20,15 @@ class Recipe:
     Attributes:
         epochs: passes over the training data.
         batch_size: examples per update; a last, smaller batch of a pass is left out.
-        learning_rate: of Adam, at the start.
+        optimizer: name of a Keras optimiser, or a dict with its arguments: {"name": "adamw", "weight_decay": 1e-4}.
+        learning_rate: at the start.
         schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
         restarts: None, or the epochs at which the schedule of the rate begins anew, each part ending as the whole
             would (Loshchilov & Hutter 2017, arXiv:1608.03983).
         warmup_steps: updates over which the rate rises linearly from 0.
         kl: None, or a KL schedule: {"name": "linear" | "sigmoid" | "cyclical", "steps": updates, ...}.
+        schedules: None, or such schedules of other scalars of the model by name, as {"mmd.weight": {"name": "linear",
+            "steps": 1000}}.
         ema: decay of the average of the weights, None for none.
         clipnorm: None, or the largest norm of the whole gradient.
         patience: None, or after how many epochs without a better validation loss training stops.
@@ -36,11 +40,13 @@ class Recipe:
 
     epochs: int = 50
     batch_size: int = 128
+    optimizer: str | dict = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
     restarts: list | None = None
     warmup_steps: int = 0
     kl: dict | None = None
+    schedules: dict | None = None
     ema: float | None = 0.999
     clipnorm: float | None = None
     patience: int | None = None
@@ -61,7 +67,7 @@ class Recipe:
         starts = [0, *(self.restarts or []), self.epochs]
         if not all(isinstance(epoch, int) for epoch in starts) or sorted(set(starts)) != starts:
             raise InvalidInput(f"restarts are rising epochs between 0 and {self.epochs}, got {self.restarts!r}")
-        self.kl_callbacks(), self.stateful_callbacks()  # they check their own settings
+        self.make_optimizer(1), self.schedule_callbacks(), self.stateful_callbacks()  # they check their own settings
 
     @classmethod
     def of(cls, settings):
@@ -69,13 +75,14 @@ class Recipe:
         check_arguments("a recipe", settings, [field.name for field in dataclasses.fields(cls)])
         return cls(**settings)
 
-    def optimizer(self, steps_per_epoch):
+    def make_optimizer(self, steps_per_epoch):
+        """The Keras optimiser, for so many updates in an epoch."""
         rate = self.learning_rate
         if self.schedule == "cosine" or self.warmup_steps:
             starts = [epoch * steps_per_epoch for epoch in (0, *(self.restarts or []), self.epochs)]
             parts = [self.part(stop - start) for start, stop in itertools.pairwise(starts)]
             rate = parts[0] if len(parts) == 1 else Restarts(parts, starts[:-1])
-        return keras.optimizers.Adam(rate, global_clipnorm=self.clipnorm)
+        return make(self.optimizer, rate, self.clipnorm)
 
     def part(self, steps):
         """The rate over one part of the training, as a function of the updates since its start."""
@@ -87,10 +94,20 @@ class Recipe:
             warmup_steps=self.warmup_steps,
         )
 
-    def kl_callbacks(self):
-        if self.kl is None:
-            return []
-        return [KL_SCHEDULES.create(self.kl)]
+    @property
+    def moved(self):
+        """Name of a scalar of the model -> its schedule."""
+        if self.kl is not None and "beta" in (self.schedules or {}):
+            raise InvalidInput("kl is the schedule of beta: leave one of the two out")
+        return {**({} if self.kl is None else {"beta": self.kl}), **(self.schedules or {})}
+
+    def schedule_callbacks(self):
+        return [SCHEDULES.create(schedule, variable=name) for name, schedule in self.moved.items()]
+
+    def check_scalars(self, model):
+        """Raise `InvalidInput` for a schedule of what `model` has not."""
+        for name in self.moved:
+            choose(f"scalar of a {model.registry_name}", name, model.scalars)
 
     def stateful_callbacks(self):
         """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""

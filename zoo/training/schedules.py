@@ -1,71 +1,87 @@
-"""Schedules of the KL weight, as Keras callbacks."""
+"""Schedules that move a scalar variable of a model with the updates, as Keras callbacks."""
 
 import math
 
 import keras
 
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_positive, choose
 from zoo.registry import Registry
 
+SCHEDULES = Registry("schedule")
 
-class KLSchedule(keras.callbacks.Callback):
-    """Moves the model's `beta` before each step to `weight(step)`, the step being the optimiser's count of updates.
 
-    `beta` and the count are saved with a checkpoint, so a resumed run continues the schedule.
+class Schedule(keras.callbacks.Callback):
+    """Moves a scalar of the model to `at(step)` before each step, the step being the model's count of updates.
+
+    The scalar and the count are saved with a checkpoint, so a resumed run continues the schedule.
+
+    Args:
+        variable: a name of `model.scalars`: "beta", the weight of the KL; "temperature"; "mmd.weight", ...
     """
 
-    def weight(self, step):
-        """The KL weight at an update."""
+    def __init__(self, variable="beta"):
+        super().__init__()
+        self.variable = variable
+
+    def set_model(self, model):
+        choose("scalar of the model", self.variable, model.scalars)
+        super().set_model(model)
+
+    def at(self, step):
+        """The scalar's value at an update."""
         raise NotImplementedError
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.model.beta.assign(self.weight(int(self.model.steps.numpy())))
+        self.model.scalars[self.variable].assign(self.at(int(self.model.steps.numpy())))
 
 
-class LinearKL(KLSchedule):
+@SCHEDULES.register("linear")
+class Linear(Schedule):
     """From `start` to `stop` in `steps` updates, then constant. Bowman et al. 2016, arXiv:1511.06349."""
 
-    def __init__(self, steps, start=0.0, stop=1.0):
-        super().__init__()
+    def __init__(self, steps, start=0.0, stop=1.0, variable="beta"):
+        super().__init__(variable)
         check_positive(steps=steps)
         self.steps, self.start, self.stop = steps, start, stop
 
-    def weight(self, step):
-        return self.start + (self.stop - self.start) * min(1.0, step / self.steps)
+    def at(self, step):
+        return self.start + (self.stop - self.start) * self.rise(step)
+
+    def rise(self, step):
+        """The share of the way that is gone at an update."""
+        return min(1.0, step / self.steps)
 
 
-class SigmoidKL(LinearKL):
-    """As `LinearKL`, along a logistic curve from -6 to 6, rescaled to meet both ends."""
+@SCHEDULES.register("sigmoid")
+class Sigmoid(Linear):
+    """As `Linear`, along a logistic curve from -6 to 6, rescaled to meet both ends."""
 
-    def weight(self, step):
+    def rise(self, step):
         def logistic(x):
             return 1 / (1 + math.exp(-x))
 
         low, high = logistic(-6), logistic(6)
-        rise = (logistic(12 * min(1.0, step / self.steps) - 6) - low) / (high - low)
-        return self.start + (self.stop - self.start) * rise
+        return (logistic(12 * super().rise(step) - 6) - low) / (high - low)
 
 
-class CyclicalKL(LinearKL):
+@SCHEDULES.register("cyclical")
+class Cyclical(Linear):
     """Equal cycles over `steps` updates, each rising for the share `ramp` and then staying; `stop` after the last.
 
     Fu et al. 2019, arXiv:1903.10145: 4 cycles, half of each rising.
     """
 
-    def __init__(self, steps, cycles=4, ramp=0.5, start=0.0, stop=1.0):
-        super().__init__(steps, start, stop)
+    def __init__(self, steps, cycles=4, ramp=0.5, start=0.0, stop=1.0, variable="beta"):
+        super().__init__(steps, start, stop, variable)
         check_positive(cycles=cycles)
         if not 0 < ramp <= 1:
             raise InvalidInput(f"ramp is the rising share of a cycle, in (0, 1], got {ramp!r}")
         self.cycles, self.ramp = cycles, ramp
 
-    def weight(self, step):
+    def rise(self, step):
         if step >= self.steps:
-            return self.stop
-        place = (step * self.cycles / self.steps) % 1.0
-        return self.start + (self.stop - self.start) * min(1.0, place / self.ramp)
+            return 1.0
+        return min(1.0, (step * self.cycles / self.steps) % 1.0 / self.ramp)
 
 
-KL_SCHEDULES = Registry("KL schedule")
-for name, schedule in (("linear", LinearKL), ("sigmoid", SigmoidKL), ("cyclical", CyclicalKL)):
-    KL_SCHEDULES.register(name)(schedule)
+LinearKL, SigmoidKL, CyclicalKL = Linear, Sigmoid, Cyclical  # as schedules of beta are called

@@ -1,0 +1,1 @@
+"""What maintainers run, as modules from the top of a checkout."""

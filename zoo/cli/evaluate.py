@@ -1,0 +1,100 @@
+"""`zoo evaluate`: the numbers of a model."""
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import Json, Name, Seed, app, import_tensorflow, show
+from zoo.errors import InvalidInput
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    num_samples: Annotated[int, typer.Option(help="Draws per image of the likelihood estimate.")] = 5000,
+    dataset: Annotated[str | None, typer.Option(help="Other data than the card's.")] = None,
+    split: Annotated[str, typer.Option(help="Which part of the data.")] = "test",
+    limit: Annotated[int | None, typer.Option(help="Only the first images.")] = None,
+    versus: Annotated[str | None, typer.Option(help="Another model, compared on the same images.")] = None,
+    ais: Annotated[
+        bool, typer.Option("--ais", help="Annealed importance sampling instead, on 100 images, and simulated ones.")
+    ] = False,
+    chains: Annotated[int, typer.Option(help="Chains per image of --ais.")] = 16,
+    temperatures: Annotated[int, typer.Option(help="Steps from the prior to the posterior of --ais.")] = 1000,
+    update: Annotated[
+        bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
+    ] = False,
+    seed: Seed = 0,
+    json: Json = False,
+):
+    """Measure NLL, ELBO, KL, active units, errors, and which latents are unused; or, by annealed chains, NLL alone.
+
+    Example: zoo evaluate vae_mnist --num-samples 5000
+    """
+    if versus and ais:
+        raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
+    import_tensorflow()
+    from zoo import evaluation, pretrained
+    from zoo.pretrained import cards
+
+    model, card = pretrained.load(name), pretrained.read_card(name)
+    data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
+    limit = 100 if ais and limit is None else limit
+    batches = evaluation.test_data(model, data, split=split, limit=limit)
+    settings = {"num_samples": num_samples, "limit": limit, "seed": seed}
+    lengths = {"num_chains": chains, "num_temperatures": temperatures} if ais else {}
+    with progress(f"evaluating {name}") as report:
+        if ais:
+            metrics = evaluation.annealed_importance(model, batches, progress=report, **settings, **lengths)
+        elif versus:
+            other = pretrained.load(versus)
+            metrics = evaluation.compare(model, other, batches, progress=report, **settings)
+        else:
+            metrics = evaluation.evaluate(model, batches, progress=report, **settings)
+    if update:
+        given = arguments_given(num_samples, split, limit, seed)
+        given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
+        given += [f"--versus {versus}"] if versus else []
+        measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
+        command = " ".join([f"zoo evaluate {card['name']}", *given])
+        cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
+    lines = [*(metric_line(*item) for item in metrics.items()), *evaluation.collapse_report(metrics)]
+    return show(metrics if json else lines, json)
+
+
+def arguments_given(num_samples, split, limit, seed):
+    """The options that make an evaluation, as a command line has them."""
+    return [
+        f"--num-samples {num_samples}",
+        f"--split {split}",
+        *([f"--limit {limit}"] if limit else []),
+        f"--seed {seed}",
+    ]
+
+
+def metric_line(name, metric):
+    """One metric, with its error where it has one."""
+    error = f" +- {metric['standard_error']:.3f}" if metric.get("standard_error") is not None else ""
+    of = f" of {metric['of']}" if "of" in metric else ""
+    draws = ", ".join([f"{metric['num_examples']} {metric.get('data', '')} images".replace("  ", " "), *effort(metric)])
+    return f"{name:22} {metric['value']:.3f}{error}{of}  ({draws})"
+
+
+def effort(metric):
+    """How many draws went into a metric, in words."""
+    names = {"num_samples": "samples", "num_chains": "chains", "num_temperatures": "temperatures"}
+    return [f"{metric[key]} {word}" for key, word in names.items() if key in metric]
+
+
+@contextlib.contextmanager
+def progress(label):
+    """A progress bar on the terminal's error stream; yields the function `progress(done, total)`."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

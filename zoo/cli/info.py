@@ -1,0 +1,82 @@
+"""`zoo info`: what is known of one name."""
+
+import pathlib
+import textwrap
+from typing import Annotated
+
+import typer
+
+from zoo import index
+from zoo.cli.app import Json, app, show
+from zoo.data import describe_dataset, list_datasets
+from zoo.errors import InvalidInput, nearest
+from zoo.pretrained import list_recipes, read_card
+
+WIDTH = 100
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(help="A pretrained model or run, a data set, a model, a part, a recipe key.")],
+    json: Json = False,
+):
+    """Show what is known of a model, a part, a data set, a run or a recipe's key. Example: zoo info vae_mnist"""
+    if name in list_recipes() or pathlib.Path(name, "card.json").is_file():
+        return show(read_card(name), json)
+    if name in list_datasets():
+        return show(describe_dataset(name), json)
+    found = [*registered(name), *of_recipes(name)]
+    if not found:
+        entries = [entry for kind in index.ROOMS for entry in index.entries(kind)]
+        names = [
+            *list_recipes(),
+            *list_datasets(),
+            *(entry.name for entry in entries),
+            *index.arguments(index.recipe()),
+        ]
+        raise InvalidInput(f"nothing is called {name!r}; {nearest(name, names)}")
+    if json:
+        return show(found[0][0] if len(found) == 1 else [facts for facts, _ in found], json)
+    return show(["\n\n\n".join(text for _, text in found)], json)
+
+
+def registered(name):
+    """(facts, text) of every model, part and picture of a name."""
+    for kind in index.ROOMS:
+        for entry in index.entries(kind):
+            if entry.name == name:
+                yield described(entry, index.text(entry))
+
+
+def of_recipes(name):
+    """(facts, text) of recipes, or of the key of a recipe."""
+    recipe = index.recipe()
+    keys = index.arguments(recipe)
+    if name == "recipe":
+        yield described(recipe, index.text(recipe))
+    if name in keys:
+        default, about = keys[name]
+        facts = {"kind": recipe.kind, "key": name, "default": default, "about": about}
+        yield facts, f"a key of recipes, as in `zoo train --recipe {name}=...`:\n{argument_lines({name: keys[name]})}"
+
+
+def described(entry, said):
+    """(facts, text) of an entry, with its arguments."""
+    arguments = index.arguments(entry)
+    own = {"model": entry.name} if entry.kind == "models" else {"kind": entry.kind, "name": entry.name}
+    defaults = {key: default for key, (default, _) in arguments.items()}
+    facts = {**own, "about": entry.about, "paper": entry.paper, "arguments": defaults}
+    title = f"{entry.name}, of the {entry.kind}" + (f": {entry.about}" if entry.kind == "models" else "")
+    parts = [title, said, *([f"its arguments:\n{argument_lines(arguments)}"] if arguments else [])]
+    return facts, "\n\n".join(parts)
+
+
+def argument_lines(arguments):
+    """Each argument with its default, and below it what it is."""
+    lines = []
+    for name, (default, about) in arguments.items():
+        lines += [
+            f"  {name} = {default!r}",
+            *textwrap.wrap(about, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6),
+        ]
+    return "\n".join(lines)

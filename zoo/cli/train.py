@@ -1,0 +1,110 @@
+"""`zoo train`: train, resume or fine-tune."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import INTERRUPTED, app, import_tensorflow
+from zoo.errors import InvalidInput
+from zoo.pretrained import preset as preset_of
+from zoo.settings import merge, overrides
+
+
+@app.command()
+def train(
+    model: Annotated[str | None, typer.Argument(help="A model kind (`zoo list`).")] = None,
+    preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
+    output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
+        "runs/latest"
+    ),
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
+    ] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="A recipe setting: learning_rate=0.002, kl.name=linear.")
+    ] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Fine-tune this pretrained model.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of weights, order and draws.")] = None,
+    limit: Annotated[int | None, typer.Option(help="Only the first training examples.")] = None,
+    labels: Annotated[
+        int | None, typer.Option(help="Show only so many labels, as many of each class: for m1, m2, m1_m2.")
+    ] = None,
+    deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
+):
+    """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
+    given = [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit, labels) if x]
+    if resume and given:
+        raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
+    import_tensorflow()
+    from zoo.training import run
+
+    chosen = None
+    if not resume:
+        chosen = laid_over(
+            begun(model, preset, start, dataset, set_),
+            config=overrides(set_),
+            recipe=overrides(recipe) | said(epochs=epochs),
+            of_all=said(seed=seed, deterministic=deterministic or None),
+            data=said(num_labels=labels),
+            data_of_all=said(name=dataset, limit=limit),
+        )
+    try:
+        trained, _ = run.train(output, chosen, resume=resume, overwrite=overwrite, tensorboard=tensorboard)
+    except KeyboardInterrupt:
+        typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    typer.echo(f"{trained.registry_name} is trained; zoo.load({str(output)!r}) and `zoo evaluate {output}` take it")
+
+
+def said(**options):
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def begun(model, preset, start, dataset, set_):
+    """The preset that a model kind, the name of a preset or that of a pretrained model stands for."""
+    if sum(x is not None for x in (model, preset, start)) != 1:
+        raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
+    if preset:
+        return preset_of(preset)
+    if start:
+        wanted = preset_of(start)
+        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": start}
+    from zoo.training.data import suggest_config
+
+    data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
+    likelihood = overrides(set_).get("likelihood")
+    return {"model": model, "config": suggest_config(model, data["name"], likelihood), "data": data}
+
+
+def laid_over(chosen, config, recipe, of_all, data, data_of_all):
+    """A preset with what the command line says over it; `of_all` and `data_of_all` are over its stages too."""
+    from zoo.training import Recipe
+
+    stages = [
+        {**s, "recipe": {**s.get("recipe", {}), **of_all}, "data": {**s.get("data", {}), **data_of_all}}
+        for s in chosen.get("stages", [])
+    ]
+    if config:
+        defaults = defaults_of(chosen["model"]) if "model" in chosen else {}
+        chosen = {**chosen, "config": merge(chosen.get("config", {}), config, defaults)}
+    return {
+        **chosen,
+        "recipe": {**merge(chosen.get("recipe", {}), recipe, vars(Recipe())), **of_all},
+        "data": {**chosen.get("data", {}), **data, **data_of_all},
+        **({"stages": stages} if stages else {}),
+    }
+
+
+def defaults_of(model):
+    """Argument -> default of a model kind."""
+    from zoo.creation import model_class
+
+    cls, defaults = model_class(model)
+    return {**cls.argument_defaults(), **defaults}

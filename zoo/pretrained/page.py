@@ -1,0 +1,112 @@
+"""A model's page: its card as Markdown, with the pictures beside it."""
+
+import json
+
+from zoo.evaluation import collapse_report
+
+FIRST = ("reconstructions", "samples")
+
+
+def page(home, card):
+    """The page of the card in the folder `home`."""
+    data, evaluation = card.get("data", {}), card.get("evaluation", {})
+    lines = [
+        f"# {card['name']}",
+        "",
+        f"`{card['model']}` trained on `{data.get('name')}` ({data.get('split', 'train')}), "
+        f"{card.get('epochs_trained')} epochs, seed {card.get('seed')}.",
+        "",
+        "```python",
+        "import zoo",
+        "",
+        f'model = zoo.load("{card["name"]}")',
+        "```",
+        "",
+        *picture_lines(home),
+        *metric_table(card),
+        *(line for sentence in collapse_report(card.get("metrics", {})) for line in (sentence, "")),
+        *target_lines(card),
+        *reference_table(card),
+        f"Data protocol: {data.get('protocol', 'as given')}",
+        "",
+        f"Binarisation: {card['config'].get('binarize') or 'none'}. "
+        + " ".join(
+            f"Measured on the {entry['split']} split by `{entry['command']}`."
+            for entry in (evaluation, *evaluation.values())
+            if isinstance(entry, dict) and "command" in entry
+        ),
+        "",
+        *tflite_table(card),
+        *(["Notes:", "", *(f"- {note}" for note in card["notes"]), ""] if card.get("notes") else []),
+        f"Trained by `{card.get('command')}`. Configuration and recipe:",
+        "",
+        "```json",
+        json.dumps({key: card[key] for key in ("config", "recipe", "from", "stages") if key in card}, indent=1),
+        "```",
+        "",
+        f"Weights: {card['weights']['bytes'] / 1e6:.2f} MB, SHA-256 `{card['weights']['sha256']}`. "
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items()) + f". {card['date']}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def metric_table(card):
+    """The measured numbers as Markdown lines."""
+    if not card.get("metrics"):
+        return []
+    lines = ["| metric | value | standard error | images | samples |", "|---|---|---|---|---|"]
+    for name, metric in card["metrics"].items():
+        value = f"{metric['value']} of {metric['of']}" if "of" in metric else f"{metric['value']:.3f}"
+        error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
+        images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
+        draws = str(metric.get("num_samples", ""))
+        if "num_runs" in metric:
+            draws = ", ".join([f"{metric['num_runs']} run{'s' * (metric['num_runs'] > 1)}", *filter(None, [draws])])
+        if "num_chains" in metric:
+            draws = ", ".join(
+                [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
+            )
+        lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
+    return [*lines, "", "Nats per image, unless bits per dimension or percent.", ""]
+
+
+def target_lines(card):
+    """Whether what was aimed at was reached, as Markdown lines."""
+    lines = []
+    for metric, aim in card.get("target", {}).items():
+        if metric in card.get("metrics", {}):
+            value = card["metrics"][metric]["value"]
+            lines += [f"Target: {metric} {aim} or lower: {'met' if value <= aim else 'missed'} ({value:.2f}).", ""]
+    return lines
+
+
+def reference_table(card):
+    """Published numbers beside the measured ones, as Markdown lines."""
+    if not card.get("reference"):
+        return []
+    lines = ["| published | value | here |", "|---|---|---|"]
+    for entry in card["reference"]:
+        measured = card.get("metrics", {}).get(entry["metric"])
+        here = f"{measured['value']:.2f}" if measured else ""
+        lines.append(f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here} |")
+    return [*lines, ""]
+
+
+def picture_lines(home):
+    """The pictures beside the card, as Markdown."""
+    kinds = sorted((path.stem for path in home.glob("*.png")), key=lambda kind: (kind not in FIRST, kind))
+    return [line for kind in kinds for line in (f"![{kind}]({kind}.png)", "")]
+
+
+def tflite_table(card):
+    """Largest differences of the TFLite files from Keras, as Markdown lines."""
+    if not card.get("tflite"):
+        return []
+    lines = ["| TFLite | endpoint | size | CPU | GPU path |", "|---|---|---|---|---|"]
+    for dtype, entry in card["tflite"].items():
+        for endpoint, result in entry.items():
+            if endpoint != "bytes":
+                gpu = "not measured" if result["gpu"] is None else f"{result['gpu']:.1e}"
+                lines.append(f"| {dtype} | {endpoint} | {entry['bytes'] / 1e6:.2f} MB | {result['cpu']:.1e} | {gpu} |")
+    return [*lines, "", "Largest absolute differences from Keras.", ""]
