@@ -82,18 +82,6 @@ def numbers(trace):
     }
 
 
-<<<<<<< HEAD
-def step_gradients(model, inputs, number):
-    """({player: its cost}, [gradients in the order of `model.trainable_variables`]) of a training step."""
-    _, costs, moves = model.gradients(inputs, number)
-    found = {id(v): g for _, gradients, variables in moves for g, v in zip(gradients, variables, strict=True)}
-    return costs, [found[id(v)] for v in model.trainable_variables]
-
-
-def cost(model, batch):
-    """What the model minimises on a batch."""
-    return model.cost(model.forward(batch, seed(1), training=True))
-=======
 def assert_same(first, second, **tolerance):
     """Two dicts of arrays, such as those of `numbers`."""
     assert first.keys() == second.keys()
@@ -111,7 +99,18 @@ def shaken(model, size=0.1):
         elif weight.shape and weight.dtype == "float32":
             weight.assign(weight + noise)
     return model
->>>>>>> hb
+
+
+def step_gradients(model, inputs, number):
+    """({player: its cost}, [gradients in the order of `model.trainable_variables`]) of a training step."""
+    _, costs, moves = model.gradients(inputs, number)
+    found = {id(v): g for _, gradients, variables in moves for g, v in zip(gradients, variables, strict=True)}
+    return costs, [found[id(v)] for v in model.trainable_variables]
+
+
+def cost(model, batch):
+    """What the model minimises on a batch."""
+    return model.cost(model.forward(batch, seed(1), training=True))
 
 
 def seed(number):

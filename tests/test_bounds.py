@@ -8,11 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-<<<<<<< HEAD
-from support import random_batch, seed, small, step_gradients
-=======
-from support import random_batch, seed, small, tiered
->>>>>>> hb
+from support import random_batch, seed, small, step_gradients, tiered
 from test_truth import enumerated, random_terms
 
 import zoo
