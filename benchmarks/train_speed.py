@@ -8,13 +8,19 @@ images (on random ones where MNIST is not prepared), as grey values, because pyt
 own, so that no library disturbs another's threads; epochs are run one at a time, in turn (A B C A B C ...). The first
 epoch of each, with imports, building and compiling, is reported apart. PyTorch and pythae are skipped where they are
 not installed (`pip install vae-zoo[benchmark]`). Import times of the zoo and its command are measured too.
+
+    python benchmarks/train_speed.py --against ../before --repeats 15
+
+races this checkout against another one of the zoo instead, in the same manner.
 """
 
 import argparse
+import functools
 import importlib.metadata
 import importlib.util
 import multiprocessing
 import os
+import pathlib
 import platform
 import resource
 import statistics
@@ -26,6 +32,7 @@ import time
 import numpy as np
 
 PIXELS, HIDDEN, LATENT, RATE = 784, 200, 50, 1e-3
+BEFORE = 1.03  # at most so many times the time of another checkout
 AIMS = {("pytorch", 100): 1.1, ("pytorch", 500): 1.1, ("pythae", 100): 0.6, ("pythae", 500): 0.8}
 IMPORTS = {
     "import tensorflow, tensorflow_probability": ("import tensorflow, tensorflow_probability", None),
@@ -66,6 +73,17 @@ def ours(images, batch_size, binarize):
         return model.fit(data, verbose=0).history["loss"][0]
 
     return epoch, sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+
+
+def of_checkout(path, *arguments):
+    """`ours` by the zoo of another checkout, in a process that has imported none yet."""
+    sys.path.insert(0, str(path))
+    import zoo
+
+    found = pathlib.Path(zoo.__file__).resolve().parents[1]
+    if found != path:
+        raise ImportError(f"the zoo of {found} was imported, not that of {path}")
+    return ours(*arguments)
 
 
 def torch_stack(*sizes):
@@ -223,19 +241,21 @@ def ratios(results, batch_size):
     found, ours = {}, results["ours"]
     for name, other in results.items():
         if name != "ours":
-            ratio, aim = ours["median"] / other["median"], AIMS.get((name, batch_size))
+            ratio = ours["median"] / other["median"]
+            aim = BEFORE if name == "before" else AIMS.get((name, batch_size))
             cpu = ours["cpu_median"] / other["cpu_median"]
             found[f"ours/{name}"] = {"ratio": ratio, "cpu_ratio": cpu, "aim": aim, "met": aim and ratio <= aim}
     return found
 
 
-def import_times(repeats):
-    """What `IMPORTS` cost in fresh processes: medians of seconds on the clock and of CPU seconds."""
+def import_times(repeats, checkout):
+    """What `IMPORTS` of a checkout cost in fresh processes: medians of seconds on the clock and of CPU seconds."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(checkout), os.environ.get("PYTHONPATH", "")])}
     found = {name: {"wall": [], "cpu": []} for name in IMPORTS}
     for _ in range(repeats):
         for name, (code, _) in IMPORTS.items():
             before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment)
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             found[name]["wall"].append(time.perf_counter() - start)
             found[name]["cpu"].append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
@@ -259,6 +279,12 @@ def versions():
     return {"python": platform.python_version(), **{p: importlib.metadata.version(p) for p in present}}
 
 
+def commit(path):
+    """What git calls the commit of a checkout."""
+    command = ["git", "-C", str(path), "describe", "--always", "--dirty"]
+    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or "unknown"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[100, 500])
@@ -266,29 +292,33 @@ def main():
     parser.add_argument("--examples", type=int, default=60_000, help="training images")
     parser.add_argument("--binarize", action="store_true", help="dynamic binarisation; leaves pythae out")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores each side may use")
+    parser.add_argument("--against", help="another checkout of the zoo, raced in place of other libraries")
     parser.add_argument("--json", help="write the results to this file")
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     images, data = mnist(options.examples)
-    names = []
-    for name, (_, package) in SIDES.items():
+    sides, here = {}, pathlib.Path(__file__).resolve().parents[1]
+    if options.against:
+        there = pathlib.Path(options.against).resolve()
+        sides = {"ours": functools.partial(of_checkout, here), "before": functools.partial(of_checkout, there)}
+    for name, (make, package) in () if options.against else SIDES.items():
         if not importlib.util.find_spec(package):
             print(f"{name} is skipped: {package} is not installed")
         elif name == "pythae" and options.binarize:
             print("pythae is skipped: it does not binarise")
         else:
-            names.append(name)
+            sides[name] = make
     report = {
         "data": f"{len(images)} images, {data}, {'dynamically binarised' if options.binarize else 'grey values'}",
         "machine": {"system": platform.platform(), "cores": options.cores, "load_before": os.getloadavg()},
         "versions": versions(),
+        **({"against": commit(there)} if options.against else {}),
         "training": {},
     }
     print(f"{report['data']}; {options.cores} cores, load {os.getloadavg()[0]:.1f}; {options.repeats} epochs of each")
     columns = f"{'median s':>9} {'min':>7} {'max':>7} {'CPU s':>7} {'build s':>8} {'1st epoch':>9} {'loss':>7}"
     print(f"{'batch':>5} {'side':10} {columns}")
     for size in options.batch_sizes:
-        sides = {name: SIDES[name][0] for name in names}
         results = race(sides, (images, size, options.binarize), options.repeats, options.cores)
         for name, r in results.items():
             low, high = r["spread"]
@@ -302,9 +332,11 @@ def main():
             print(
                 f"{size:5} {name:20} {entry['ratio']:.2f} (CPU {entry['cpu_ratio']:.2f})  {verdict(entry)}", flush=True
             )
-    report["imports"] = import_times(min(options.repeats, 5))
-    for name, entry in report["imports"].items():
-        print(f"{name:45} {entry['wall']:.2f} s ({entry['cpu']:.2f} s CPU)  {verdict(entry)}")
+    places = {"imports": here, **({"imports before": there} if options.against else {})}
+    for place, checkout in places.items():
+        report[place] = import_times(min(options.repeats, 5), checkout)
+        for name, entry in report[place].items():
+            print(f"{place}: {name:45} {entry['wall']:.2f} s ({entry['cpu']:.2f} s CPU)  {verdict(entry)}")
     report["machine"]["load_after"] = os.getloadavg()
     if options.json:
         from zoo.files import write_json

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from support import tiered, wanted
 
 import zoo
 from zoo.errors import InvalidInput, OutputExists
@@ -76,6 +77,7 @@ SAVED = [
     "dlgm",
 ]
 HALF = "mlp"
+PLAIN = ("mlp", "conditional_vae")  # the others with --all: conformance exports one of every family
 
 
 def perturbed(name):
@@ -98,9 +100,21 @@ def perturbed(name):
     return model
 
 
+class Made(dict):
+    """Values that are made when they are first asked for."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def __missing__(self, name):
+        self[name] = self.make(name)
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def models():
-    return {name: perturbed(name) for name in MODELS}
+    return Made(perturbed)
 
 
 @pytest.fixture(scope="module")
@@ -111,24 +125,31 @@ def place(tmp_path_factory):
 @pytest.fixture(scope="module")
 def saved(models, place):
     """name -> directory/<version>."""
-    return {name: zoo.export_saved_model(models[name], place / name) for name in SAVED}
+    return Made(lambda name: zoo.export_saved_model(models[name], place / name))
 
 
 @pytest.fixture(scope="module")
 def files(models, place):
     """name -> .tflite file; "half" has float16 weights and a batch of 3."""
-    files = {name: zoo.export_tflite(model, place / f"{name}.tflite") for name, model in models.items()}
-    return {**files, "half": zoo.export_tflite(models[HALF], place / "half.tflite", dtype="float16", batch_size=3)}
+
+    def make(name):
+        half = {"dtype": "float16", "batch_size": 3} if name == "half" else {}
+        return zoo.export_tflite(models[HALF if half else name], place / f"{name}.tflite", **half)
+
+    return Made(make)
 
 
 @pytest.fixture(scope="module")
-def reports(models, saved, files):
+def reports(request, models, saved, files):
     """(kind, name) -> the verification's report; all from one process without zoo."""
-    jobs = {("saved_model", name): verify.saved_model_job(models[name], path) for name, path in saved.items()}
-    for gpu in (False, True):
-        kind = "gpu" if gpu else "cpu"
-        if not (gpu and verify.gpu_unavailable()):
-            jobs |= {(kind, n): verify.tflite_job(models.get(n, models[HALF]), p, gpu=gpu) for n, p in files.items()}
+    jobs = {}
+    for name in wanted(request, "name"):
+        model = models[HALF if name == "half" else name]
+        if name in SAVED:
+            jobs["saved_model", name] = verify.saved_model_job(model, saved[name])
+        jobs["cpu", name] = verify.tflite_job(model, files[name])
+        if not verify.gpu_unavailable():
+            jobs["gpu", name] = verify.tflite_job(model, files[name], gpu=True)
     other = zoo.create("vae", latent_dim=4, encoder=MLP)
     other.score_samples = 4
     jobs["saved_model", "other"] = verify.saved_model_job(other, saved["mlp"])
@@ -144,7 +165,7 @@ def show(report):
     return {name: entry for name, entry in report.items() if not entry["passed"]}
 
 
-@pytest.mark.parametrize("name", SAVED)
+@pytest.mark.parametrize("name", tiered(SAVED, PLAIN.__contains__))
 def test_every_signature_of_a_saved_model_says_what_the_model_says_where_there_is_no_zoo(reports, models, name):
     report = reports["saved_model", name]
     assert list(report) == list(models[name].endpoints)
@@ -152,7 +173,7 @@ def test_every_signature_of_a_saved_model_says_what_the_model_says_where_there_i
     assert all(entry["warmup_records"] == len(BATCH_SIZES) for entry in report.values())
 
 
-@pytest.mark.parametrize("name", [*MODELS, "half"])
+@pytest.mark.parametrize("name", tiered([*MODELS, "half"], PLAIN.__contains__))
 def test_a_tflite_file_says_what_the_model_says_on_the_cpu(reports, name):
     report = reports["cpu", name]
     assert set(report) == lite_endpoints(name)
@@ -160,7 +181,7 @@ def test_a_tflite_file_says_what_the_model_says_on_the_cpu(reports, name):
 
 
 @pytest.mark.skipif(bool(verify.gpu_unavailable()), reason=verify.gpu_unavailable() or "")
-@pytest.mark.parametrize("name", [*MODELS, "half"])
+@pytest.mark.parametrize("name", tiered([*MODELS, "half"], PLAIN.__contains__))
 def test_a_tflite_file_says_what_the_model_says_on_the_gpu_path_alone(reports, name):
     report = reports["gpu", name]
     assert set(report) == lite_endpoints(name)
@@ -173,11 +194,12 @@ def test_another_model_is_told_apart(reports, kind):
     assert not any(entry["passed"] for entry in reports[kind, "other"].values())
 
 
+@pytest.mark.slow
 def test_half_precision_halves_the_file(files):
     assert os.path.getsize(files["half"]) < 0.6 * os.path.getsize(files[HALF])
 
 
-@pytest.mark.parametrize("name", ["mlp", "batch_norm", "conditional_vae", *LABELLED])
+@pytest.mark.parametrize("name", tiered(["mlp", "batch_norm", "conditional_vae", *LABELLED], PLAIN.__contains__))
 def test_a_row_depends_on_itself_alone(models, saved, name):
     """The same row alone, in a batch, and among other neighbours; a seed's draw is its own."""
     signatures = tf.saved_model.load(str(saved[name])).signatures

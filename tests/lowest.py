@@ -1,0 +1,78 @@
+"""The pretrained models under the lowest versions that setup.py declares.
+
+python tests/lowest.py pins > pins.txt    # where the zoo is installed: its lower bounds, as pip takes them
+pip install -r pins.txt; pip install --no-deps -e .    # in another environment
+python tests/lowest.py                    # there: 10 draws on 100 images of every model, and three probes
+"""
+
+import importlib.metadata
+import math
+import sys
+
+NAME, DRAWS, IMAGES, ERRORS = "vae-zoo", 10, 100, 5
+PROBED = ("vae_mnist_2d", "m2_mnist_2d", "planar_vae_frey_faces")
+
+
+def lower_bounds():
+    """{package: lowest version} of what the installed zoo requires."""
+    from packaging.requirements import Requirement
+
+    found = {}
+    for requirement in map(Requirement, importlib.metadata.requires(NAME)):
+        if requirement.marker is None:  # not of an extra
+            lowest = [s.version.removesuffix(".*") for s in requirement.specifier if s.operator in (">=", "==")]
+            if len(lowest) != 1:
+                raise SystemExit(f"setup.py declares no lower bound of {requirement.name}")
+            found[requirement.name] = lowest[0]
+    return found
+
+
+def installed():
+    """Raise unless what is installed is what the bounds say."""
+    from packaging.version import Version
+
+    for package, lowest in lower_bounds().items():
+        if Version(importlib.metadata.version(package)) != Version(lowest):
+            raise SystemExit(f"{package} is {importlib.metadata.version(package)}, not {lowest}")
+
+
+def within(metric, card):
+    """Whether the NLL of a few draws lies between the card's, of many, and minus its ELBO, to 5 standard errors."""
+    room = ERRORS * math.hypot(metric["standard_error"], card["nll"]["standard_error"])
+    return card["nll"]["value"] - room <= metric["value"] <= -card["elbo"]["value"] + room
+
+
+def check():
+    """Evaluate every pretrained model whose data are here; raise for one whose numbers are not its card's."""
+    import zoo
+    from zoo import evaluation, pretrained
+    from zoo.errors import InvalidInput
+
+    passed, failed, skipped = 0, [], []
+    for name in zoo.list_pretrained():
+        model, card = zoo.load(name), pretrained.read_card(name)
+        try:
+            data = evaluation.test_data(model, card["data"])
+        except InvalidInput:
+            skipped.append(name)
+            continue
+        metric = zoo.evaluate(model, data, num_samples=DRAWS, limit=IMAGES)["nll"]
+        good = within(metric, card["metrics"])
+        said = f"{metric['value']:.2f} ± {metric['standard_error']:.2f}, card {card['metrics']['nll']['value']:.2f}"
+        if name in PROBED:
+            value = evaluation.probe(model, data, card["probe"])["value"]
+            good &= abs(value - card["probe"]["value"]) < 1e-2
+            said += f"; probe {value:.4f}, card {card['probe']['value']:.4f}"
+        print(f"{name:30} {'ok  ' if good else 'FAIL'} {said}", flush=True)
+        passed, failed = passed + good, failed + [name] * (not good)
+    print(f"lowest versions: {passed} passed, {len(failed)} failed, {len(skipped)} skipped")
+    if failed or not passed:
+        raise SystemExit(f"not the card's numbers: {', '.join(failed) or 'no data are prepared here'}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["pins"]:
+        print("\n".join(f"{package}=={version}" for package, version in lower_bounds().items()))
+    else:
+        installed()
+        check()
