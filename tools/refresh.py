@@ -1,7 +1,7 @@
 """python -m tools.refresh README.md: write every model's page, and README's lists between their markers, anew.
 
 The lists are of the pretrained models and of the models, parts, bounds, penalties, schedules and pictures of the
-source; the tables of benchmarks are those of benchmarks/results/*.md.
+source; the benchmarks' tables are those of benchmarks/results/*.md.
 """
 
 import pathlib
