@@ -21,8 +21,8 @@ class Penalty(keras.layers.Layer):
 
     unit, needs = "nats", ()
 
-    def __init__(self, weight=1.0, name=None):
-        super().__init__(name=name or self.registry_name, dtype="float32")
+    def __init__(self, weight=1.0, **kwargs):
+        super().__init__(**{"name": self.registry_name, "dtype": "float32", **kwargs})
         if not isinstance(weight, (int, float)) or not 0 <= weight < math.inf:
             raise InvalidInput(f"the weight of a penalty is a number from 0, got {weight!r}")
         start = keras.initializers.Constant(weight)
