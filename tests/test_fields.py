@@ -163,5 +163,5 @@ def test_verbs_give_both_fields_and_learn_both():
 
 def test_two_fields_of_one_name_are_refused():
     x = np.zeros((2, 4, 4, 1), "float32")
-    with pytest.raises(InvalidInput, match="field 'x' is given twice"):
-        small("jmvae").encode({"x": x}, x=x)
+    with pytest.raises(InvalidInput, match="field 'y' is given twice"):
+        small("jmvae").encode({"x": x, "y": np.zeros(2, "int32")}, y=np.zeros(2, "int32"))

@@ -66,6 +66,9 @@ class VampVAE(VAE):
     def draw(self, seeds, condition):
         return {"z": self.prior().sample_rows(seeds)}
 
+    def plane(self, probabilities):
+        raise InvalidInput("a vamp_vae has no quantiles: a grid needs a standard_normal or flow prior")
+
     def prior(self):
         x = tf.convert_to_tensor(self.pseudo_inputs)
         # The encoder's running statistics are those of the data alone.
