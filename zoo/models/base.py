@@ -226,8 +226,10 @@ class LatentVariableModel(Verbs, Step, keras.Model):
         self.require(self.bound.func.__name__, self.bound.func.needs)
         for penalty in self.penalties:
             self.require(f"penalty {penalty.name!r}", penalty.needs)
-        self.built = True  # or the call below would build again
-        p = self.forward(self.fake_batch(2), tf.constant([0, 0]), training=False)
+        self.built = True
+        p = self.call(self.fake_batch(2), seed=0, needs=())  # as a plain function, whose errors Keras does not wrap
+        for penalty in self.penalties:
+            penalty(p, self)
         for name, metric in self.unit_metrics.items():
             if name in p.trace.kl_per_unit:
                 metric.build(p.trace.kl_per_unit[name].shape[-1])
