@@ -101,5 +101,17 @@ def shaken(model, size=0.1):
     return model
 
 
+def step_gradients(model, inputs, number):
+    """({player: its cost}, [gradients in the order of `model.trainable_variables`]) of a training step."""
+    _, costs, moves = model.gradients(inputs, number)
+    found = {id(v): g for _, gradients, variables in moves for g, v in zip(gradients, variables, strict=True)}
+    return costs, [found[id(v)] for v in model.trainable_variables]
+
+
+def cost(model, batch):
+    """What the model minimises on a batch."""
+    return model.cost(model.forward(batch, seed(1), training=True))
+
+
 def seed(number):
     return tf.constant([3, number])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from support import random_batch, seed, small, tiered
+from support import random_batch, seed, small, step_gradients, tiered
 from test_truth import enumerated, random_terms
 
 import zoo
@@ -63,7 +63,9 @@ def estimates(model, count=3000):
     """[count, 2]: gradients of the objective by the posterior's bias, each from its own draws."""
     bias = next(i for i, v in enumerate(model.trainable_variables) if v is model.posterior_head.dense.bias)
     model.compile("sgd")
-    one = tf.function(lambda number: -tf.convert_to_tensor(model.gradients({"x": X}, tf.stack([3, number]))[2][bias]))
+    one = tf.function(
+        lambda number: -tf.convert_to_tensor(step_gradients(model, {"x": X}, tf.stack([3, number]))[1][bias])
+    )
     return tf.map_fn(one, tf.range(count), fn_output_signature=tf.float32).numpy()
 
 
@@ -86,10 +88,10 @@ def gradients(bound, **config):
     """(loss, gradients of the inference layers' weights, of the decoder's) under one seed."""
     model = small("vae", bound=bound, **config)
     model.compile("sgd")
-    _, loss, values = model.gradients(random_batch(model), seed(1))
+    costs, values = step_gradients(model, random_batch(model), seed(1))
     by_weight = {id(v): g for v, g in zip(model.trainable_variables, values, strict=True)}
     inference = [by_weight[id(v)] for layer in model.inference_layers for v in layer.trainable_variables]
-    return float(loss), inference, [by_weight[id(v)] for v in model.decoder.trainable_variables]
+    return float(costs["model"]), inference, [by_weight[id(v)] for v in model.decoder.trainable_variables]
 
 
 def assert_close(first, second):
@@ -193,7 +195,7 @@ def test_bounds_that_do_not_fit_are_refused_in_one_line(name, config, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", [n for n in zoo.list_models() if model_class(n)[0].has_bound])
+@pytest.mark.parametrize("name", [n for n in zoo.list_models() if "bound" in model_class(n)[0].capabilities])
 def test_every_bound_says_something_finite_of_every_model(name):
     model = small(name)
     trace = model(random_batch(model), num_samples=4, seed=seed(1)).temper(0.5)
@@ -218,7 +220,7 @@ def test_path_gradients_of_flows_have_the_expectation_of_the_plain_ones(name, pl
         batch = random_batch(model)
         one = tf.function(
             lambda number, model=model, place=place, batch=batch: tf.convert_to_tensor(
-                model.gradients(batch, tf.stack([3, number]))[2][place]
+                step_gradients(model, batch, tf.stack([3, number]))[1][place]
             )
         )
         draws = tf.map_fn(one, tf.range(400), fn_output_signature=tf.float32).numpy()

@@ -91,7 +91,7 @@ def test_with_identity_layers_it_is_the_plain_vae(kind, amortized):
     np.testing.assert_allclose(trace.log_posterior["z"], expected.log_posterior["z"], atol=3e-4)
     np.testing.assert_allclose(trace.elbo, expected.elbo, rtol=1e-4)
     np.testing.assert_allclose(model.encode(x), plain.encode(x), atol=3e-5)
-    encoded, plainly = (m.serve_encode(x) for m in (model, plain))
+    encoded, plainly = (m.serve_encode(x=x) for m in (model, plain))
     np.testing.assert_allclose(encoded["z_scale"], plainly["z_scale"], atol=1e-6)
 
 

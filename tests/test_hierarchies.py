@@ -10,6 +10,7 @@ from zoo import pictures
 from zoo.distributions import NormalRankOnePrecision
 from zoo.errors import InvalidInput
 from zoo.models.lvae import precision_weighted
+from zoo.randomness import as_seed
 from zoo.training import run as training
 
 tfd = tfp.distributions
@@ -33,15 +34,15 @@ def test_one_level_is_the_vae(name):
     if name == "dlgm":
         model.inject[0].kernel.assign(tf.eye(3))
     x = random_batch(vae)["x"]
-    np.testing.assert_allclose(model.encode(x)["z1"], vae.encode(x), atol=1e-6)
+    np.testing.assert_allclose(model.encode(x), vae.encode(x), atol=1e-6)
     np.testing.assert_allclose(model.reconstruct(x), vae.reconstruct(x), atol=1e-6)
     z = vae.prior().sample(4, seed=seed(1))[:, None, None] * tf.ones([4, 1, 5, 3])
     ours, theirs = model.log_joint({"z1": z}, {"x": x}), vae.log_joint({"z": z}, {"x": x})
-    np.testing.assert_allclose(ours[0], theirs[0], rtol=1e-5)
+    np.testing.assert_allclose(ours[0]["x"], theirs[0]["x"], rtol=1e-5)
     np.testing.assert_allclose(ours[1]["z1"], theirs[1]["z"], rtol=1e-5)
     traces = model(x, num_samples=2000, seed=seed(1)), vae(x, num_samples=2000, seed=seed(2))
     np.testing.assert_allclose(traces[0].kl_per_unit["z1"], traces[1].kl_per_unit["z"], rtol=1e-4, atol=1e-6)
-    for_error = tf.math.reduce_std(traces[1].log_likelihood, 0)[0] / np.sqrt(2000)
+    for_error = tf.math.reduce_std(traces[1].log_likelihood["x"], 0)[0] / np.sqrt(2000)
     assert np.all(abs(traces[0].reconstruction - traces[1].reconstruction) < 6 * for_error)
 
 
@@ -101,7 +102,8 @@ def test_levels_keep_the_top_of_the_posterior_and_draw_the_rest(name):
     np.testing.assert_allclose(model.reconstruct(x, levels=3), model.reconstruct(x), atol=1e-6)
     # No level kept: x plays no part, and the draws are those of p.
     np.testing.assert_array_equal(model.reconstruct(x, levels=0, seed=1), model.reconstruct(x[::-1], levels=0, seed=1))
-    latents = model.draw_latents(2, seed=1)
+    seeds = tf.random.split(as_seed(1), 2)
+    latents = model.draw(seeds, {})
     np.testing.assert_allclose(model.decode(latents), model.reconstruct(x, levels=0, seed=1), atol=1e-5)
     # One kept: the image decides, the seed as well.
     one = model.reconstruct(x, levels=1, seed=1)
@@ -146,7 +148,7 @@ def test_verbs_refuse_what_a_hierarchy_has_not(name):
         (lambda: model.reconstruct(x, levels=3), "how many of the 2 levels"),
         (lambda: model.reconstruct(x, levels=-1), "how many of the 2 levels"),
         (lambda: model.decode({}), "one or more of z1, z2"),
-        (lambda: model.prior(), "draw_latents"),
+        (lambda: model.prior(), "use draw"),
         (lambda: model.posterior(x), "use encode"),
     ):
         with pytest.raises(InvalidInput, match=message):

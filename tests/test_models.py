@@ -34,8 +34,8 @@ def test_likelihoods_and_networks_combine_on_images_of_several_channels(likeliho
     model = small("vae", data_shape=(6, 5, 3), encoder={"name": encoder, **sizes}, likelihood=likelihood)
     x = random_batch(model, 2)["x"]
     trace = model(x, num_samples=3, seed=seed(1))
-    assert trace.log_likelihood.shape == (3, 1, 2)
-    assert np.all(np.isfinite(trace.log_likelihood))
+    assert trace.log_likelihood["x"].shape == (3, 1, 2)
+    assert np.all(np.isfinite(trace.log_likelihood["x"]))
     # A channel's parameters are its own: changing the third channel of x leaves the terms of the others alone.
     z = trace.latents["z"][0, 0]
     terms = [model.likelihood(z).distribution.log_prob(value).numpy() for value in (x, x * [1, 1, 0])]

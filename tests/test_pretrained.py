@@ -1,10 +1,8 @@
 """Saved models: what is written is what is read, or a clear refusal."""
 
 import json
-import pathlib
 import shutil
 
-import keras
 import numpy as np
 import pytest
 from support import of_today, random_batch, seed, small, tiered
@@ -52,7 +50,7 @@ def test_loading_gives_the_model_that_was_saved(name, tmp_path):
     for expected, actual in zip(model.get_weights(), copy.get_weights(), strict=True):
         np.testing.assert_array_equal(expected, actual)
     x = random_batch(model)
-    np.testing.assert_array_equal(copy(x, seed=seed(1)).log_likelihood, model(x, seed=seed(1)).log_likelihood)
+    np.testing.assert_array_equal(copy(x, seed=seed(1)).log_weight, model(x, seed=seed(1)).log_weight)
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["card.json", "model.weights.h5"]
 
 
@@ -169,18 +167,6 @@ def test_nothing_is_half_written_when_saving_fails(saved, original, monkeypatch)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert zoo.load(saved).latent_dim == 3
     assert not list((saved.parent / "new").iterdir())
-
-
-# ---------------------------------------------------------------- files written by earlier versions
-
-OLD = pathlib.Path(__file__).parent / "old_files"  # of version 0.1.0, before `log_likelihood` went by data field
-
-
-@pytest.mark.parametrize("file", sorted(OLD.glob("*.keras")), ids=lambda file: file.stem)
-def test_a_file_of_an_earlier_version_still_says_what_it_said(file):
-    model, expected = keras.models.load_model(file), json.loads((OLD / "log_marginal.json").read_text())[file.stem]
-    trace = model(random_batch(model), num_samples=2, seed=seed(1))
-    np.testing.assert_allclose(trace.log_marginal, expected, rtol=1e-5)
 
 
 # ---------------------------------------------------------------- the models that come with the zoo

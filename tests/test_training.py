@@ -384,6 +384,14 @@ def test_a_stage_need_not_begin_from_another(data, tmp_path):
     same_weights(tmp_path / "both", tmp_path / "alone")
 
 
+def test_a_stage_may_have_a_penalty_that_the_one_before_has_not(data, tmp_path):
+    penalties = [{"name": "mmd", "weight": 3.0}]
+    wanted = staged(data, model="vae", config={"penalties": penalties}, recipe={**RECIPE, "epochs": 1})
+    model, history = train(tmp_path / "run", wanted, verbose=0)
+    assert float(model.scalars["mmd.weight"]) == 3.0 and "mmd" in history.history
+    assert zoo.load(tmp_path / "run").get_config()["penalties"] == penalties
+
+
 def labelled(folder):
     """A preset's data with labels of two classes."""
     np.savez(folder / "labelled.npz", x=X, y=np.arange(len(X)) % 2)

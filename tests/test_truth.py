@@ -18,16 +18,22 @@ from zoo.objectives.trace import Trace
 
 tfd = tfp.distributions
 CLASSES = {model_class(name)[0] for name in zoo.list_models()}
-GENERATIVE = sorted(cls.registry_name for cls in CLASSES if cls.has_bound)
+GENERATIVE = sorted(cls.registry_name for cls in CLASSES if "bound" in cls.capabilities)
 ALL_IMAGES = np.array(list(itertools.product([0.0, 1.0], repeat=4)), "float32").reshape(16, 2, 2, 1)
 DRAWS = 20000
 
 
 def conditions(model):
     """The conditions on which p(x | condition) is a distribution: none, no label, or each where one is needed."""
-    if "y" in model.data_spec and model.data_spec["y"].minimum < 0:
-        return [{"y": -1}]
-    return [{"y": y} for y in range(model.num_classes)] if "y" in model.data_spec else [{}]
+    label = next(iter(model.fields_of("label", "condition")), None)
+    if label is None:
+        return [{}]
+    return [{label: -1}] if model.data_spec[label].optional else [{label: y} for y in range(model.num_classes)]
+
+
+def images(drawn):
+    """The images of what a model gives: all of it, or its field "x"."""
+    return (drawn["x"] if isinstance(drawn, dict) else drawn).numpy()
 
 
 def repeated(condition, size):
@@ -48,7 +54,7 @@ def test_probabilities_of_all_images_sum_to_one_and_are_the_frequencies_of_sampl
         assert total_error < 0.01
         assert abs(probability.sum() - 1) < 4 * total_error
 
-        samples = model.sample(DRAWS, seed=2, **repeated(condition, DRAWS)).numpy().reshape(DRAWS, 4)
+        samples = images(model.sample(DRAWS, seed=2, **repeated(condition, DRAWS))).reshape(DRAWS, 4)
         counts = np.bincount((samples @ [8, 4, 2, 1]).astype(int), minlength=16)
         noise = np.sqrt(probability * (1 - probability) / DRAWS + error**2)
         assert np.all(abs(counts / DRAWS - probability) < 5 * noise)
@@ -215,11 +221,10 @@ def enumerated(log_mass, log_likelihood, log_prior=0.0, log_posterior=0.0):
     zeros = tf.zeros_like(log_likelihood)
     return Trace(
         latents={},
-        log_likelihood=log_likelihood,
+        log_likelihood={"x": log_likelihood},
         log_prior={"z": zeros + log_prior},
         log_posterior={"z": zeros + log_posterior},
         log_mass=log_mass[None],
-        penalty=zeros[0, 0],
         kl_per_unit={},
     )
 

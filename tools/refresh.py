@@ -1,7 +1,7 @@
 """python -m tools.refresh README.md: write every model's page, and README's lists between their markers, anew.
 
-The lists are of the pretrained models and of the models, parts, bounds, penalties and pictures of the source; the
-benchmarks' tables are those of benchmarks/results/*.md.
+The lists are of the pretrained models and of the models, parts, bounds, penalties, schedules and pictures of the
+source; the benchmarks' tables are those of benchmarks/results/*.md.
 """
 
 import pathlib
@@ -76,7 +76,7 @@ SECTIONS = {
     "gains": gain_table,
     "models": model_table,
     "parts": table(*PARTS),
-    **{kind: table(kind) for kind in ("bounds", "penalties", "pictures")},
+    **{kind: table(kind) for kind in ("bounds", "penalties", "schedules", "pictures")},
 }
 
 

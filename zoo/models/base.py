@@ -329,7 +329,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
 
     def score(self, likelihoods, inputs):
         """Data field -> log p(field | z), nats, over what was observed of it: the one place where data are scored."""
-        return {name: self.score_field(name, likelihood, inputs) for name, likelihood in likelihoods.items()}
+        return {name: self.score_field(name, p, inputs) for name, p in likelihoods.items() if name in inputs}
 
     def score_field(self, name, likelihood, inputs):
         value, spec = inputs[name], self.data_spec[name]

@@ -72,9 +72,12 @@ class Step:
         super().compile(*args, **kwargs)
         for penalty in self.penalties:
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
-        players = self.players()
-        if self.optimizer is not None and len({id(player.optimizer) for player in players}) > 1:
-            self.optimizer.build([v for p in players if p.optimizer is self.optimizer for v in p.variables])
+        mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
+        self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
+
+    def compile_from_config(self, config):
+        """Compile as a saved model was: Keras leaves that to whoever has a `compile` of their own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
 
     def fit(self, x=None, *args, callbacks=None, **kwargs):
         """Keras' `fit`, which first checks the data and stops with a clear message when updates stay non-finite."""

@@ -63,7 +63,7 @@ class Verbs:
         check_positive(n=n)
         self.require("sample", ["prior"])
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
-        given = self.inputs(**self.given(n, condition))
+        given = self.condition_of(self.inputs(**self.given(n, condition)))
         latents = self.draw(tf.random.split(latent_seed, n), given)
         likelihoods = self.likelihoods(latents, given)
         found = {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}

@@ -113,7 +113,7 @@ def load(name, model=None, **config):
     Raises:
         InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
     """
-    from zoo.creation import create
+    from zoo.creation import create, model_class
 
     card, home = read_card(name), locate(name)
     if "weights" not in card:
@@ -126,7 +126,9 @@ def load(name, model=None, **config):
         raise InvalidInput(f"{home} has no weights file {entry['file']!r}")
     if sha256(path) != entry["sha256"]:
         raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
-    model = create(model or card["model"], **{**card["config"], **config})
+    retired = model_class(card["model"])[0].retired
+    kept = {argument: value for argument, value in card["config"].items() if argument not in retired}
+    model = create(model or card["model"], **{**kept, **config})
     try:
         model.load_weights(path)
     except ValueError as error:

@@ -40,9 +40,11 @@ class Stage(NamedTuple):
         """The stage's model, with what it takes over from `source`, the model that it begins from."""
         model = create(self.model, **self.config)
         if self.goes_on:
-            if [w.shape for w in source.weights] != [w.shape for w in model.weights]:
+            theirs, ours = source.own_weights, model.own_weights  # a stage may have penalties of its own
+            if [w.shape for w in theirs] != [w.shape for w in ours]:
                 raise InvalidInput(f"the weights of {self.begin} do not fit a {self.model} of these arguments")
-            model.set_weights(source.get_weights())
+            for weight, value in zip(ours, theirs, strict=True):
+                weight.assign(value)
         elif source is not None:
             model.take(source)
         return model
