@@ -96,7 +96,7 @@ def shaken(model, size=0.1):
         noise = random.normal(0.0, size, weight.shape)
         if "variance" in weight.path:
             weight.assign(weight * np.exp(noise))
-        elif weight.shape and weight.dtype == "float32":
+        elif len(weight.shape) and weight.dtype == "float32":
             weight.assign(weight + noise)
     return model
 
