@@ -70,12 +70,12 @@ def mirror(cases):
         for step_seed, rows in zip(seeds, (slice(0, 4), slice(4, 8)), strict=True):
             _, draw_seed = tf.unstack(tf.random.split(step_seed, 2, alg="philox"))
             inputs = alone.preprocess({k: v[rows] for k, v in batch.items()}, None, training=False)
-            ((_, found, variables),) = alone.gradients(inputs, draw_seed)[2]
-            gradients.append([0.0 if g is None else tf.convert_to_tensor(g) for g in found])
-        expected = [(v - rate * (a + b) / 2).numpy() for v, a, b in zip(variables, *gradients, strict=True)]
+            moves = alone.gradients(inputs, draw_seed)[2]
+            gradients.append([0.0 if g is None else tf.convert_to_tensor(g) for g in moves[0][1]])
+        expected = [(v - rate * (a + b) / 2).numpy() for v, a, b in zip(moves[0][2], *gradients, strict=True)]
         logs = model.fit(tf.data.Dataset.from_tensors(batch), verbose=0).history
         assert logs["skipped"] == [0.0], logs
-        for value, variable in zip(expected, model.trainable_variables, strict=True):
+        for value, variable in zip(expected, model.players()[0].variables, strict=True):  # adversaries have their Adam
             np.testing.assert_allclose(variable, value, rtol=1e-5, atol=2e-6, err_msg=variable.path)
         logs = model.fit(tf.data.Dataset.from_tensors(batch).repeat(2), verbose=0).history
         assert np.isfinite(logs["loss"]).all(), logs

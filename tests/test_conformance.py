@@ -14,13 +14,15 @@ import zoo
 from zoo.creation import model_class
 from zoo.export import verify
 
-CASES = [(name, example) for name in zoo.list_models() for example in model_class(name)[0].examples()]
 FIRST = {(name, next(iter(model_class(name)[0].examples()))) for name in zoo.list_models()}
 FAMILIES = {(name, example) for name, example in FIRST if model_class(name)[0].registry_name == name}
+CASES = sorted(FIRST | {(name, example) for name, _ in FAMILIES for example in model_class(name)[0].examples()})
+FAMILIES |= {("vae", "masked, penalties")}
 
 each = pytest.mark.parametrize("case", tiered(CASES, FIRST.__contains__, "-".join))
 one_a_family = pytest.mark.parametrize("case", tiered(CASES, FAMILIES.__contains__, "-".join))
-one_alone = pytest.mark.parametrize("case", tiered(CASES, [("vae", "mlp")].__contains__, "-".join))
+ALONE = [("vae", "mlp"), ("vae", "masked, penalties")]
+one_alone = pytest.mark.parametrize("case", tiered(CASES, ALONE.__contains__, "-".join))
 
 
 def made(case, **config):

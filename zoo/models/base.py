@@ -57,7 +57,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
     def __init__(
         self, bound="elbo", num_samples=1, beta=1.0, penalties=(), binarize=None, masked=False, seed=0, name=None
     ):
-        super().__init__(name=name)
+        super().__init__(name=name, autocast=False)  # layers cast what they see; data are scored as they are
         check_positive(num_samples=num_samples)
         if binarize not in BINARIZE:
             raise InvalidInput(f"binarize is one of {', '.join(map(repr, BINARIZE))}, got {binarize!r}")

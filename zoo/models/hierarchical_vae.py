@@ -252,7 +252,7 @@ class HierarchicalVAE(EncoderDecoder):
             return super().reconstruct(x, **condition)
         if not isinstance(levels, int) or not 0 <= levels <= self.levels:
             raise InvalidInput(f"levels is how many of the {self.levels} levels are kept, from the top, got {levels!r}")
-        x = self.image(self.named(x, condition))
+        x = self.image(self.inputs_of(x, condition))
         located = self.location_pick(x)
         free = self.prior_pick(self.noise(tf.random.split(as_seed(seed), tf.shape(x)[0])))
 

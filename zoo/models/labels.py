@@ -103,7 +103,7 @@ class Labelled(LatentVariableModel):
 
     def classify(self, x, **fields):
         """[B, C]: q(y | x)."""
-        return self.probabilities(self.image(self.named(x, fields)))
+        return self.probabilities(self.image(self.inputs_of(x, fields)))
 
     def targets(self, inputs):
         """[B, C]: one-hot labels of a batch, zeros where unknown."""

@@ -64,8 +64,10 @@ class VAE(EncoderDecoder):
     def examples(cls):
         sizes = {"data_shape": (4, 4, 1), "latent_dim": 3, "seed": 1}
         conv = {"name": "conv", "filters": [4], "hidden_units": [8]}
+        mlp = {**sizes, "encoder": {"name": "mlp", "hidden_units": [8]}}
         return {
-            "mlp": {**sizes, "encoder": {"name": "mlp", "hidden_units": [8]}},
+            "mlp": mlp,
+            "masked, penalties": {**mlp, "masked": True, "penalties": ["mmd", {"name": "factor_tc", "weight": 2.0}]},
             "conv": {**sizes, "encoder": conv, "likelihood": "discretized_logistic", "data_shape": (6, 5, 3)},
         }
 

@@ -20,7 +20,7 @@ class Verbs:
 
     def encode(self, x, **condition):
         """[B, D]: the posterior's location."""
-        code = self.code(self.named(x, condition))
+        code = self.code(self.inputs_of(x, condition))
         return single({name: code[name] for name in self.latent_spec})
 
     def decode(self, z=None, **fields):
@@ -34,13 +34,13 @@ class Verbs:
 
     def reconstruct(self, x, **condition):
         """[B, *data_shape]: the mean of p(x | z) at the posterior's location."""
-        inputs = self.named(x, condition)
+        inputs = self.inputs_of(x, condition)
         return single(self.means(self.code(inputs), self.condition_of(inputs)))
 
     def interpolate(self, x0, x1, steps=8, **condition):
         """[steps, B, *data_shape]: decoded points on the way between the codes of x0 and x1, ends included."""
         check_positive(steps=steps)
-        ends = [self.named(x, condition) for x in (x0, x1)]
+        ends = [self.inputs_of(x, condition) for x in (x0, x1)]
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
         places = tf.unstack(tf.linspace(0.0, 1.0, steps))
@@ -55,7 +55,7 @@ class Verbs:
         """
         check_positive(num_samples=num_samples)
         self.require("log_prob", ["bound"])
-        return self(self.named(x, condition), num_samples=num_samples, seed=seed).log_marginal
+        return self(self.inputs_of(x, condition), num_samples=num_samples, seed=seed).log_marginal
 
     def simulate(self, n, seed=None, mean=False, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
@@ -83,9 +83,13 @@ class Verbs:
         """Data field -> the mean of p(field | latents, condition)."""
         return {name: likelihood.mean() for name, likelihood in self.likelihoods(latents, condition).items()}
 
-    def named(self, x, condition):
-        """The model's inputs: x is the first data field, or a dict of some, beside fields by name."""
-        return self.inputs(**joined(x if isinstance(x, dict) else {self.fields_of("data")[0]: x}, condition))
+    def named(self, x):
+        """The data fields by name: x is the first of them, or a dict."""
+        return x if isinstance(x, dict) else {self.fields_of("data")[0]: x}
+
+    def inputs_of(self, x, condition):
+        """The model's inputs: data fields as `named` takes them, beside fields by name."""
+        return self.inputs(**joined(self.named(x), condition))
 
     # Endpoints
 
