@@ -21,7 +21,7 @@ class LikelihoodHead(keras.layers.Layer):
     discrete = True
 
     def __init__(self, data_shape):
-        super().__init__(name="likelihood")
+        super().__init__(name="likelihood", dtype="float32")
         self.data_shape = tuple(data_shape)
 
     @property

@@ -64,7 +64,7 @@ class ConditionalVAE(VAE):
     def posterior(self, x, y):
         """q(z | x, y)."""
         plane = tf.reshape(self.plane_layer(self.one_hot(y)), [-1, *self.data_shape[:-1], 1])
-        return super().posterior(tf.concat([x, plane], -1))
+        return super().posterior(tf.concat([x, tf.cast(plane, x.dtype)], -1))
 
     def likelihood(self, z, y):
         """p(x | z, y) of z [..., B, D]."""

@@ -45,7 +45,7 @@ class M1(Labelled, VAE):
 
     def logits_of(self, z):
         """[B, C]: log q(y | z) up to a constant, for z [B, D]."""
-        return self.classifier_output(self.classifier(z))
+        return tf.cast(self.classifier_output(self.classifier(z)), tf.float32)
 
     def label_logits(self, x):
         return self.logits_of(self.posterior(x).mean())

@@ -94,7 +94,8 @@ class M2(LabelledGenerator, VAE):
         return x
 
     def label_logits(self, x):
-        return self.classifier_output(self.flatten(self.classifier(self.seen(x))))
+        logits = self.classifier_output(self.flatten(self.classifier(self.seen(x))))
+        return tf.cast(logits, tf.float32)
 
     def posterior(self, x, y=None):
         """q(z | x, y), y int [B] or probabilities; where it is unknown, at the probabilities q(y | x)."""
