@@ -52,7 +52,7 @@ class LatentM2(M2):
     """An M2 of the kept units of a latent."""
 
     def seen(self, x):
-        return x * tf.convert_to_tensor(self.likelihood_head.kept)
+        return x * tf.cast(self.likelihood_head.kept, x.dtype)
 
 
 @register("m1_m2", "an M2 of an M1's latent", "Kingma et al. 2014")
