@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from support import assert_same, numbers, random_batch, seed, small
 
 import zoo
 from zoo.errors import InvalidInput
+from zoo.priors import Prior
 from zoo.randomness import noise_of_image
 
 # ---------------------------------------------------------------- networks and likelihoods
@@ -132,6 +134,28 @@ def test_own_layers_are_encoder_and_decoder_and_survive_the_config(encoder, deco
     assert_same(numbers(reloaded(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
 
 
+@keras.saving.register_keras_serializable("tests")
+class Wide(Prior):
+    """N(0, 4 I), a prior of one's own that says no more than its distribution."""
+
+    def __init__(self, size, **kwargs):
+        super().__init__(**kwargs)
+        self.size = size
+
+    def distribution(self):
+        return tfp.distributions.Independent(tfp.distributions.Normal(tf.zeros([self.size]), 2.0), 1)
+
+
+def test_a_prior_of_ones_own_says_its_distribution_and_is_drawn_from_row_by_row(tmp_path):
+    model = small("vae", prior=Wide(3))
+    draws = model.simulate(4000, seed=1)[0]["z"].numpy()
+    np.testing.assert_allclose(draws.std(0), 2.0, atol=0.1)
+    x = random_batch(model)["x"]
+    np.testing.assert_allclose(model.interpolate(x, x[::-1], steps=2)[0], model.reconstruct(x), atol=1e-6)
+    zoo.save(model, tmp_path / "own")
+    assert_same(numbers(zoo.load(tmp_path / "own")(x, seed=seed(1))), numbers(model(x, seed=seed(1))))
+
+
 def lambdas():
     one = keras.layers.Lambda(lambda x: x)
     return [one, keras.Sequential([keras.layers.Flatten(), one]), keras.Sequential([keras.Sequential([one])])]
@@ -176,6 +200,8 @@ BAD_CONFIGS = [
     ({"decoder": 3}, "a decoder is a name, a dict with one, or a Keras layer, got 3"),
     ({"posterior": "diagnal"}, "did you mean diagonal"),
     ({"prior": "normal"}, "did you mean standard_normal"),
+    ({"prior": keras.layers.Dense(3)}, "a prior of your own is a zoo.priors.Prior, got a Dense"),
+    ({"name": "m1_m2", "m1": "vae_mnist"}, "no argument 'm1' any more: take over a model"),
     ({"likelihood": "bernouli"}, "did you mean bernoulli"),
     ({"likelihood": {"name": "normal", "scale": -1.0}}, "scale is a positive number"),
     ({"bound": "ivae"}, "did you mean iwae"),

@@ -33,6 +33,8 @@ def create(name, **config):
         InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
     """
     cls, defaults = model_class(name)
+    for argument in config.keys() & cls.retired.keys():
+        raise InvalidInput(f"model {name!r} takes no argument {argument!r} any more: {cls.retired[argument]}")
     check_arguments(f"model {name!r}", config, cls.argument_names())
     try:
         model = cls(**{**defaults, **config})

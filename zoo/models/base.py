@@ -45,7 +45,7 @@ class LatentVariableModel(Verbs, Step, keras.Model):
     latent_names = ("z",)
     score_samples = 64
     capabilities = frozenset({"bound", "prior", "scale"})  # what every member of the class offers
-    retired = ()  # arguments that configs written earlier may hold, and that say nothing any more
+    retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
     def __new__(cls, *args, **kwargs):
         model = super().__new__(cls, *args, **kwargs)

@@ -68,7 +68,7 @@ class M1M2(LabelledGenerator, VAE):
     """
 
     latent_names = ("z", "z1")
-    retired = ("m1",)
+    retired = {"m1": "take over a model by take(zoo.load(name)), or by a preset's 'from'"}
 
     def __init__(self, m2=None, joint=False, **kwargs):
         super().__init__(**kwargs)

@@ -13,7 +13,7 @@ import tensorflow_probability as tfp
 
 from zoo import posteriors, priors  # noqa: F401  (registers the parts)
 from zoo.data.spec import FieldSpec
-from zoo.errors import check_positive
+from zoo.errors import InvalidInput, check_positive
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
@@ -59,6 +59,8 @@ class VAE(EncoderDecoder):
             self.make_networks(data_shape, encoder, decoder, likelihood)
             self.posterior_head = POSTERIORS.create(posterior, latent_dim=latent_dim)
             self.prior_head = PRIORS.create(prior, latent_dim=latent_dim)
+        if not isinstance(self.prior_head, priors.Prior):
+            raise InvalidInput(f"a prior of your own is a zoo.priors.Prior, got a {type(prior).__name__}")
 
     @classmethod
     def examples(cls):
