@@ -1,6 +1,6 @@
 """A Keras / TensorFlow Probability model zoo of variational autoencoders."""
 
-import importlib
+from zoo.lazy import attributes
 
 __version__ = "0.1.0"
 
@@ -20,16 +20,4 @@ _HOME = {
     "export_tflite": "zoo.export",
 }
 __all__ = ["__version__", *_HOME]
-
-
-def __getattr__(name):
-    """Load a public name, and TensorFlow with it, when it is first used (PEP 562)."""
-    if name not in _HOME:
-        raise AttributeError(f"module 'zoo' has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted(__all__)
+__getattr__, __dir__ = attributes(__name__, _HOME)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Json, app, show
+from zoo.data import describe_dataset, list_datasets, prepare_dataset
 
 
 @app.command()
@@ -12,8 +13,6 @@ def datasets(
     prepare: Annotated[str | None, typer.Option(help="Download and prepare this one.")] = None, json: Json = False
 ):
     """List the data sets, or prepare one. Example: zoo datasets --prepare mnist"""
-    from zoo.data import describe_dataset, list_datasets, prepare_dataset
-
     if prepare:
         return show([f"{prepare} is ready in {prepare_dataset(prepare)}"], False)
     found = {name: describe_dataset(name) for name in list_datasets()}

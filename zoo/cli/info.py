@@ -8,6 +8,7 @@ import typer
 
 from zoo import index
 from zoo.cli.app import Json, app, show
+from zoo.data import describe_dataset, list_datasets
 from zoo.errors import InvalidInput, nearest
 from zoo.pretrained import list_recipes, read_card
 
@@ -22,12 +23,10 @@ def info(
     """Show what is known of a model, a part, a data set, a run or a recipe's key. Example: zoo info vae_mnist"""
     if name in list_recipes() or pathlib.Path(name, "card.json").is_file():
         return show(read_card(name), json)
+    if name in list_datasets():
+        return show(describe_dataset(name), json)
     found = [*registered(name), *of_recipes(name)]
     if not found:
-        from zoo.data import describe_dataset, list_datasets
-
-        if name in list_datasets():
-            return show(describe_dataset(name), json)
         entries = [entry for kind in index.ROOMS for entry in index.entries(kind)]
         names = [
             *list_recipes(),

@@ -1,24 +1,20 @@
-"""Data: load it, describe it, prepare it, check it against what a model takes. Imports TensorFlow only when used."""
+"""Data: load it, describe it, prepare it, check it against what a model takes. Imports NumPy only when used."""
 
-from zoo.data.arrays import load_arrays
-from zoo.data.catalogue import describe_dataset, list_datasets
-from zoo.data.check import check_batch, check_dataset
-from zoo.data.pipeline import load_dataset
-from zoo.data.prepare import prepare_dataset
-from zoo.data.semi_supervised import load_semi_supervised
-from zoo.data.spec import LABELS, FieldSpec, named_fields, takes_labels
+from zoo.lazy import attributes
 
-__all__ = [
-    "LABELS",
-    "FieldSpec",
-    "check_batch",
-    "check_dataset",
-    "describe_dataset",
-    "list_datasets",
-    "load_arrays",
-    "load_dataset",
-    "load_semi_supervised",
-    "named_fields",
-    "prepare_dataset",
-    "takes_labels",
-]
+_HOME = {
+    "LABELS": "zoo.data.spec",
+    "FieldSpec": "zoo.data.spec",
+    "check_batch": "zoo.data.check",
+    "check_dataset": "zoo.data.check",
+    "describe_dataset": "zoo.data.catalogue",
+    "list_datasets": "zoo.data.catalogue",
+    "load_arrays": "zoo.data.arrays",
+    "load_dataset": "zoo.data.pipeline",
+    "load_semi_supervised": "zoo.data.semi_supervised",
+    "named_fields": "zoo.data.spec",
+    "prepare_dataset": "zoo.data.prepare",
+    "takes_labels": "zoo.data.spec",
+}
+__all__ = list(_HOME)
+__getattr__, __dir__ = attributes(__name__, _HOME)
