@@ -84,12 +84,14 @@ def assert_exact(metrics):
         assert metrics[name]["standard_error"] < 0.15
 
 
+@pytest.mark.slow
 def test_the_levels_of_a_hierarchy_move_together():
     model = lively("lvae")
     metrics = annealed_importance(model, ALL_IMAGES, num_samples=5000, **SHORT)
     assert_exact(metrics)
 
 
+@pytest.mark.slow
 def test_the_seed_decides():
     annealer = Annealer(small("vae"), num_chains=2, num_temperatures=4, num_leapfrog_steps=2)
     fields = random_batch(small("vae"))

@@ -61,6 +61,7 @@ def test_flows_are_judged_by_their_time_over_the_diagonal(script):
     }
 
 
+@pytest.mark.slow
 def test_the_sides_of_the_speed_of_few_labels_can_be_sent_to_another_process_and_train(script, monkeypatch):
     benchmark = script("semi_supervised_speed")
     monkeypatch.setattr(benchmark, "STEPS", 1)

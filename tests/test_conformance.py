@@ -22,6 +22,10 @@ FAMILIES |= {("vae", "masked, penalties")}
 each = pytest.mark.parametrize("case", tiered(CASES, FIRST.__contains__, "-".join))
 one_a_family = pytest.mark.parametrize("case", tiered(CASES, FAMILIES.__contains__, "-".join))
 ALONE = [("vae", "mlp"), ("vae", "masked, penalties")]
+KINDS = {
+    case for case in FAMILIES if case[0] in ("vae", "conditional_vae", "lvae", "m2", "jmvae")
+}  # most unlike each other
+one_a_kind = pytest.mark.parametrize("case", tiered(CASES, KINDS.__contains__, "-".join))
 one_alone = pytest.mark.parametrize("case", tiered(CASES, ALONE.__contains__, "-".join))
 
 
@@ -161,7 +165,7 @@ def test_it_trains_under_xla(case):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-@one_a_family
+@one_a_kind
 def test_mixed_precision_trains_and_says_nearly_the_same(case, policy):
     batch = random_batch(made(case), 8)
     losses = []
@@ -257,7 +261,7 @@ def exported(request, tmp_path_factory):
     return dict(zip(jobs, verify.verify(list(jobs.values())), strict=True))
 
 
-@one_a_family
+@one_a_kind
 def test_exports_say_what_the_model_says_where_there_is_no_zoo(case, exported):
     assert list(exported[case, "saved"]) == list(made(case).endpoints)
     assert exported[case, "lite"]
@@ -298,7 +302,7 @@ def test_interpolation_ends_at_the_reconstructions(case):
         np.testing.assert_allclose(steps[2], stop, atol=1e-6)
 
 
-@one_a_family
+@one_alone  # in exports of every family the rows are those of several batch sizes
 def test_endpoints_are_row_wise(case):
     model = made(case)
     random = np.random.RandomState(0)

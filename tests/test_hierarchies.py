@@ -157,7 +157,12 @@ def test_verbs_refuse_what_a_hierarchy_has_not(name):
 
 def test_a_trained_hierarchy_has_pictures_of_its_levels(tmp_path):
     data = {"name": "digits", "split": "train", "limit": 64}
-    preset = {"model": "lvae", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    preset = {
+        "model": "lvae",
+        "config": SIZES,
+        "data": data,
+        "recipe": {"epochs": 1, "batch_size": 32, "jit_compile": False},
+    }
     training.train(tmp_path / "run", preset, verbose=0)
     for kind in ("levels", "latents", "kl"):
         pictures.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
@@ -168,7 +173,12 @@ def test_a_trained_hierarchy_has_pictures_of_its_levels(tmp_path):
 
 def test_a_posterior_that_does_not_factorise_has_no_picture_of_its_units(tmp_path):
     data = {"name": "digits", "split": "train", "limit": 64}
-    preset = {"model": "dlgm", "config": SIZES, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    preset = {
+        "model": "dlgm",
+        "config": SIZES,
+        "data": data,
+        "recipe": {"epochs": 1, "batch_size": 32, "jit_compile": False},
+    }
     training.train(tmp_path / "run", preset, verbose=0)
     with pytest.raises(InvalidInput, match="does not factorise"):
         pictures.draw(tmp_path / "run", "kl", tmp_path / "kl.png")

@@ -140,7 +140,7 @@ def test_the_adversary_moves_its_own_variables_and_the_model_its_own():
 @pytest.mark.parametrize("name", tiered(MODELS, plain=("vae", "lvae", "m2").__contains__))
 def test_penalties_combine_with_every_model(name):
     model = small(name, penalties=["mmd", TC])
-    model.compile(keras.optimizers.Adam(1e-3), jit_compile=model.supports_jit)
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=name == "vae")
     data = tf.data.Dataset.from_tensors(random_batch(model, 8)).repeat(2)
     logs = model.fit(data, validation_data=data, verbose=0).history
     for term in ("mmd", "factor_tc", "factor_tc_cost", "val_mmd", "val_factor_tc"):

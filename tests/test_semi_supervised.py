@@ -420,7 +420,12 @@ def test_labels_of_an_m1_do_not_steer():
 def test_a_trained_m2_has_pictures_of_styles_and_analogies(tmp_path):
     data = {"name": "digits", "split": "train", "limit": 64}
     config = {"data_shape": [8, 8, 1], "latent_dim": 2, "hidden_units": 8}
-    preset = {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 1, "batch_size": 32}}
+    preset = {
+        "model": "m2",
+        "config": config,
+        "data": data,
+        "recipe": {"epochs": 1, "batch_size": 32, "jit_compile": False},
+    }
     train(tmp_path / "run", preset, verbose=0)
     for kind in ("styles", "analogies"):
         pictures.draw(tmp_path / "run", kind, tmp_path / f"{kind}.png")
@@ -452,7 +457,12 @@ def test_shares_and_stages_that_do_not_fit_are_one_line(wrong):
 def test_a_resumed_run_drops_what_an_uninterrupted_one_drops(tmp_path):
     config = {"data_shape": [8, 8, 1], "num_classes": 10, "latent_dim": 2, "hidden_units": 8, "classifier": POOLED}
     data = {"name": "digits", "num_labels": 50, "labels_seed": 0}
-    preset = {"model": "m2", "config": config, "data": data, "recipe": {"epochs": 2, "batch_size": 100}}
+    preset = {
+        "model": "m2",
+        "config": config,
+        "data": data,
+        "recipe": {"epochs": 2, "batch_size": 100, "jit_compile": False},
+    }
     whole, _ = train(tmp_path / "whole", preset, verbose=0)
 
     def interrupt(self, epoch, logs=None):

@@ -201,7 +201,7 @@ def test_evaluation_shows_a_loss_that_is_not_finite():
 # ---------------------------------------------------------------- runs
 
 MODEL = {"latent_dim": 2, "data_shape": [4, 4, 1], "encoder": {"name": "mlp", "hidden_units": [4]}}
-RECIPE = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "seed": 5}
+RECIPE = {"epochs": 4, "batch_size": 16, "learning_rate": 0.01, "seed": 5, "jit_compile": False}
 FULL_RECIPE = {
     **RECIPE,
     "schedule": "cosine",
@@ -211,6 +211,7 @@ FULL_RECIPE = {
     "clipnorm": 1.0,
     "patience": 3,
     "deterministic": True,
+    "jit_compile": True,
 }
 STEPS = 6  # 96 training images in batches of 16
 
@@ -347,6 +348,7 @@ def test_stages_are_trained_one_after_the_other_each_in_a_run_of_its_own(data, t
     assert (listed["from"], listed["stages"]) == ("one_draw", wanted["stages"])
 
 
+@pytest.mark.slow
 def test_a_run_of_stages_that_was_killed_in_any_of_them_is_the_run_that_was_not(data, tmp_path):
     text = json.dumps(staged(data))
     whole, early, first, second = (tmp_path / name for name in ("whole", "early", "first", "second"))
