@@ -92,7 +92,6 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     model.compile(
         recipe.make_optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
     )
-    model.optimizer.build(model.trainable_variables)
     stateful = recipe.stateful_callbacks()
     checkpoint = Checkpoint(folder, stateful)
     for callback in (checkpoint, *stateful.values()):
