@@ -434,6 +434,36 @@ def test_a_mistake_in_a_later_stage_is_found_before_the_first_is_trained(data, t
         assert not (tmp_path / "a").exists()
 
 
+def test_a_prior_is_fitted_to_the_codes_of_an_earlier_stage_whose_networks_stay(data, tmp_path):
+    last = {
+        "model": "vae",
+        "from": "codes",
+        "config": {"prior": {"name": "flow", "num_layers": 2, "hidden_units": [8]}},
+    }
+    kept = {"kept": ["encoder", "posterior", "decoder"], "epochs": 30, "ema": None}
+    last |= {"stages": [{"name": "codes", **preset(data, epochs=2)}], "data": data, "recipe": {**RECIPE, **kept}}
+    model, history = train(tmp_path / "run", last, verbose=0)
+    first = zoo.load(tmp_path / "run" / "codes")
+    for name in ("encoder", "decoder", "posterior_head"):
+        for ours, theirs in zip(getattr(model, name).weights, getattr(first, name).weights, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    x = X[:100].astype("float32") / 255
+    log_prior = [float(tf.reduce_mean(m(x, num_samples=50, seed=1).log_prior["z"])) for m in (first, model)]
+    assert log_prior[1] > log_prior[0] + 0.01
+    assert len(history.epoch) == 30
+
+
+BAD_KEPT = [(["decodr"], "unknown part of a vae 'decodr'; did you mean decoder")]
+BAD_KEPT += [(["encoder", "decoder", "posterior"], "nothing is left to train")]
+
+
+@pytest.mark.parametrize(("kept", "message"), BAD_KEPT, ids=[m for _, m in BAD_KEPT])
+def test_parts_that_cannot_be_kept_are_one_line(kept, message, data, tmp_path):
+    with pytest.raises(InvalidInput, match=message):
+        train(tmp_path / "a", preset(data, kept=kept), verbose=0)
+    assert not (tmp_path / "a").exists()
+
+
 def test_weights_that_do_not_fit_what_begins_from_them_are_refused(runs, data, tmp_path):
     for change, message in (({"latent_dim": 3}, "do not fit"), ({"latent_dimm": 3}, "did you mean latent_dim")):
         with pytest.raises(InvalidInput, match=message):

@@ -15,6 +15,8 @@ from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS
 class EncoderDecoder(LatentVariableModel):
     """A model of one data field x [*data_shape], whose likelihood is a head on a decoder."""
 
+    taken = False  # whether its networks are those of another model
+
     def make_networks(self, data_shape, encoder, decoder, likelihood):
         """Make `encoder`, `decoder` and `likelihood_head`; a decoder that is None mirrors the encoder."""
         check_positive(data_shape=tuple(data_shape))
@@ -59,10 +61,16 @@ class EncoderDecoder(LatentVariableModel):
         lead = [-1] if code.shape.rank == 2 else tf.shape(code)[:-1]
         return tf.reshape(parameters, tf.concat([lead, shape], 0))
 
+    @property
+    def parts(self):
+        """Name -> layer of what a recipe may keep as it is."""
+        heads = {"posterior": self.posterior_head, "likelihood": self.likelihood_head}
+        return {"encoder": self.encoder, "decoder": self.decoder, **heads}
+
     def adapt(self, dataset):
         """Set the decoder's output bias so that an untrained model gives the mean image of `dataset`."""
         layer = getattr(self.decoder, "output_layer", None)
-        if layer is None:
+        if layer is None or self.taken:
             return
         total, count = 0.0, 0
         for batch in dataset:

@@ -23,7 +23,7 @@ from zoo.errors import InvalidInput
 from zoo.likelihoods.normal import Normal
 from zoo.models.labels import LabelledGenerator
 from zoo.models.m2 import M2, expected_kl
-from zoo.models.vae import VAE
+from zoo.models.vae import VAE, copy_layers
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 from zoo.registry import LIKELIHOODS, register
@@ -72,7 +72,7 @@ class M1M2(LabelledGenerator, VAE):
 
     def __init__(self, m2=None, joint=False, **kwargs):
         super().__init__(**kwargs)
-        self.joint, self.taken = joint, False
+        self.joint = joint
         inner = {"latent_dim": 50, "seed": self.seed, **(m2 or {})}
         with seeded(self.seed + 2):
             self.m2 = LatentM2(
@@ -105,13 +105,8 @@ class M1M2(LabelledGenerator, VAE):
 
     def take(self, model):
         """Copy the networks of a VAE or M1 of the same sizes."""
-        for name in ("encoder", "decoder", "posterior_head", "likelihood_head"):
-            ours, theirs = getattr(self, name), getattr(model, name, None)
-            if [w.shape for w in ours.weights] != [w.shape for w in getattr(theirs, "weights", [None])]:
-                raise InvalidInput(
-                    f"the {name} of the {model.registry_name} has other sizes: give m1_m2 the arguments of its card"
-                )
-            ours.set_weights(theirs.get_weights())
+        pair = [[m.encoder, m.decoder, m.posterior_head, m.likelihood_head] for m in (self, model)]
+        copy_layers(*pair, model.registry_name)
         self.taken = True
 
     def adapt(self, dataset):
@@ -121,8 +116,7 @@ class M1M2(LabelledGenerator, VAE):
             InvalidInput: where no unit does.
         """
         if self.joint:
-            if not self.taken:
-                super().adapt(dataset)
+            super().adapt(dataset)
             return
         batches = [VAE.posterior(self, self.image(self.fields(batch))).mean().numpy() for batch in dataset]
         kept = np.concatenate(batches).std(0) > VARIES

@@ -144,6 +144,23 @@ class VAE(EncoderDecoder):
     def draw(self, seeds, condition):
         return {"z": self.code_prior.draw(seeds)}
 
+    # Beginning from another model
+
+    @property
+    def parts(self):
+        return {**super().parts, "prior": self.prior_head}
+
+    def take(self, model):
+        """Take over all layers of a model but its prior, so that another prior can be fitted to its codes."""
+        if not isinstance(model, VAE):
+            super().take(model)
+        ours, theirs = (
+            [layer for layer in m.layers if layer.weights and layer not in (m.prior_head, *m.penalties)]
+            for m in (self, model)
+        )
+        copy_layers(ours, theirs, model.registry_name)
+        self.taken = True
+
     # Geometry: the prior's
 
     @property
@@ -157,6 +174,17 @@ class VAE(EncoderDecoder):
     def plane(self, probabilities):
         """z [N, D] at quantiles of the prior, of probabilities [N, D]."""
         return self.code_prior.quantiles(probabilities)
+
+
+def copy_layers(ours, theirs, name):
+    """Give layers the weights of those of another model, one by one."""
+    for mine, other in zip(ours, theirs, strict=False):
+        if [w.shape for w in mine.weights] != [w.shape for w in other.weights]:
+            raise InvalidInput(f"the weights of the {name}'s {other.name} do not fit: they have other sizes")
+    if len(ours) != len(theirs):
+        raise InvalidInput(f"the weights of the {name} do not fit: it has other layers")
+    for mine, other in zip(ours, theirs, strict=True):
+        mine.set_weights(other.get_weights())
 
 
 def closed_form_kl(posterior, prior):

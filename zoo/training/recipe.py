@@ -29,6 +29,7 @@ class Recipe:
         kl: None, or a KL schedule: {"name": "linear" | "sigmoid" | "cyclical", "steps": updates, ...}.
         schedules: None, or such schedules of other scalars of the model by name, as {"mmd.weight": {"name": "linear",
             "steps": 1000}}.
+        kept: None, or the parts that stay as they are: "encoder", "decoder", "posterior", "prior", "likelihood".
         ema: decay of the average of the weights, None for none.
         clipnorm: None, or the largest norm of the whole gradient.
         patience: None, or after how many epochs without a better validation loss training stops.
@@ -47,6 +48,7 @@ class Recipe:
     warmup_steps: int = 0
     kl: dict | None = None
     schedules: dict | None = None
+    kept: list | None = None
     ema: float | None = 0.999
     clipnorm: float | None = None
     patience: int | None = None
@@ -103,6 +105,13 @@ class Recipe:
 
     def schedule_callbacks(self):
         return [SCHEDULES.create(schedule, variable=name) for name, schedule in self.moved.items()]
+
+    def keep(self, model):
+        """Hold the `kept` parts of a model as they are; without one left to train, raise `InvalidInput`."""
+        for name in self.kept or []:
+            choose(f"part of a {model.registry_name}", name, model.parts).trainable = False
+        if not model.trainable_variables:
+            raise InvalidInput(f"kept names {', '.join(self.kept)}, and nothing is left to train")
 
     def check_scalars(self, model):
         """Raise `InvalidInput` for a schedule of what `model` has not."""

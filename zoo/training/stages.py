@@ -3,8 +3,13 @@
 A preset is {"model", "config", "data", "recipe"}, and may begin from another model: its "from" is the name or folder of
 a pretrained one, or the name of one of its "stages", entries of the same form that are trained before it, in their
 order. (A preset may also be nothing but "stages", of which the last is the preset then.) Models of one class, such as
-`vae` and `iwae`, take over the weights, and the config where the preset says nothing else; a model of another class
-takes over the networks that it has too (`LatentVariableModel.take`).
+`vae` and `iwae`, take over the weights, and the config where the preset says nothing else; a model of another class, or
+with another prior, takes over the networks that both have (`LatentVariableModel.take`). With `kept` in its recipe the
+last stage can so fit a prior to the codes of the first:
+
+    {"stages": [{"name": "codes", "model": "vae", ...}],
+     "model": "vae", "from": "codes", "config": {"prior": "flow"},
+     "recipe": {"kept": ["encoder", "posterior", "decoder"]}, ...}
 """
 
 import pathlib
@@ -39,14 +44,14 @@ class Stage(NamedTuple):
     def build(self, source=None):
         """The stage's model, with what it takes over from `source`, the model that it begins from."""
         model = create(self.model, **self.config)
-        if self.goes_on:
+        if source is not None:
             theirs, ours = source.own_weights, model.own_weights  # a stage may have penalties of its own
-            if [w.shape for w in theirs] != [w.shape for w in ours]:
-                raise InvalidInput(f"the weights of {self.begin} do not fit a {self.model} of these arguments")
-            for weight, value in zip(ours, theirs, strict=True):
-                weight.assign(value)
-        elif source is not None:
-            model.take(source)
+            if self.goes_on and [w.shape for w in theirs] == [w.shape for w in ours]:
+                for weight, value in zip(ours, theirs, strict=True):
+                    weight.assign(value)
+            else:
+                model.take(source)
+        self.recipe.keep(model)
         return model
 
 
