@@ -7,6 +7,7 @@ VERSION = (HERE / "zoo" / "__init__.py").read_text().split('__version__ = "')[1]
 
 TESTS = [
     "pytest>=8",
+    "pytest-xdist>=3.5",
     "ruff>=0.6",
     "import-linter>=2.10",
     "nbclient>=0.10",

@@ -2,6 +2,7 @@
 
 import ctypes
 import gc
+import os
 import pathlib
 import resource
 import sys
@@ -16,22 +17,19 @@ def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="the slow tests too: every configuration, export and notebook")
 
 
+def pytest_xdist_auto_num_workers(config):
+    """Two processes for the whole suite, none beside this one for single files; `-n 4` where there are more cores."""
+    narrow = any(pathlib.Path(argument.split("::")[0]).is_file() for argument in config.args)
+    return 0 if narrow else min(2, os.cpu_count())
+
+
 def pytest_collection_modifyitems(config, items):
-    """Without --all leave out what is marked slow, and say so in one line."""
+    """Without --all leave out what is marked slow."""
     if config.getoption("--all"):
         return
     slow = [item for item in items if item.get_closest_marker("slow")]
     config.hook.pytest_deselected(items=slow)
     items[:] = [item for item in items if not item.get_closest_marker("slow")]
-    config.stash[LEFT_OUT] = len(slow)
-
-
-LEFT_OUT = pytest.StashKey[int]()
-
-
-def pytest_report_collectionfinish(config):
-    left_out = config.stash.get(LEFT_OUT, 0)
-    return f"{left_out} slow tests need --all" if left_out else None
 
 
 def peak_gigabytes():
@@ -39,13 +37,27 @@ def peak_gigabytes():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform != "darwin" else 2**30)
 
 
-def pytest_terminal_summary(terminalreporter):
-    terminalreporter.write_line(f"The process held {peak_gigabytes():.1f} GB at most.")
+def pytest_terminal_summary(terminalreporter, config):
+    if not config.getoption("--all"):
+        terminalreporter.write_line("The slow tests need --all.")
+    peaks = ", ".join(f"{peak:.1f}" for peak in config.stash.get(PEAKS, [peak_gigabytes()]))
+    terminalreporter.write_line(f"Every process held so many GB at most: {peaks}.")
+
+
+PEAKS = pytest.StashKey[list]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    node.config.stash.setdefault(PEAKS, []).append(getattr(node, "workeroutput", {}).get("peak", 0.0))
 
 
 def pytest_sessionfinish(session, exitstatus):
-    """A run of the whole suite that held too much memory fails."""
-    if session.config.getoption("--all") and peak_gigabytes() > MOST_GIGABYTES and exitstatus == pytest.ExitCode.OK:
+    """A run in which a process held too much memory fails."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["peak"] = peak_gigabytes()
+    most = max(session.config.stash.get(PEAKS, [peak_gigabytes()]))
+    if most > MOST_GIGABYTES and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
