@@ -49,14 +49,15 @@ PEAKS = pytest.StashKey[list]()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
-    node.config.stash.setdefault(PEAKS, []).append(getattr(node, "workeroutput", {}).get("peak", 0.0))
+    peak = getattr(node, "workeroutput", {}).get("peak")
+    node.config.stash.setdefault(PEAKS, []).extend([peak] if peak else [])
 
 
 def pytest_sessionfinish(session, exitstatus):
     """A run in which a process held too much memory fails."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["peak"] = peak_gigabytes()
-    most = max(session.config.stash.get(PEAKS, [peak_gigabytes()]))
+    most = max([peak_gigabytes(), *session.config.stash.get(PEAKS, [])])
     if most > MOST_GIGABYTES and exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
