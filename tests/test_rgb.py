@@ -72,7 +72,7 @@ def test_a_picture_shows_the_colours(images):
 
 
 def test_train_models_colours_as_levels(images, tmp_path):
-    from zoo.training.run import suggest_config
+    from zoo.training.data import suggest_config
 
     np.savez(tmp_path / "colours.npz", x=images)
     config = suggest_config("vae", str(tmp_path / "colours.npz"))
