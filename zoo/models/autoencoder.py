@@ -29,6 +29,11 @@ class Autoencoder(VAE):
 
     capabilities = frozenset()
 
+    @classmethod
+    def examples(cls):
+        found = super().examples()
+        return {"mlp": found["mlp"], "masked": {**found["mlp"], "masked": True}, "conv": found["conv"]}
+
     def run(self, inputs, *args, **kwargs):
         p = super().run(inputs, *args, **kwargs)
         return p._replace(trace=p.trace._replace(log_prior={}, log_posterior={}))
