@@ -62,6 +62,25 @@ def pytest_sessionfinish(session, exitstatus):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+@pytest.fixture(autouse=True)
+def garbage_is_collected(request):
+    """After every twentieth test, for a module of hundreds of models would hold them all."""
+    yield
+    count = request.session.stash[TESTS_RUN] = request.session.stash.get(TESTS_RUN, 0) + 1
+    if count % 20 == 0:
+        give_back()
+
+
+TESTS_RUN = pytest.StashKey[int]()
+
+
+def give_back():
+    """Collect circles of references, and hand what they held from the allocator to the system."""
+    gc.collect()
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def memory_is_given_back():
     """Models are circles of references, and what they free stays with the allocator unless it is asked for."""
@@ -69,6 +88,4 @@ def memory_is_given_back():
     import keras
 
     keras.backend.clear_session()
-    gc.collect()
-    if sys.platform.startswith("linux"):
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    give_back()

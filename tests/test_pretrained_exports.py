@@ -77,4 +77,4 @@ def test_a_card_records_that_its_exports_were_verified(name):
     for entry in measured.values():
         differences = [result["cpu"] for endpoint, result in entry.items() if endpoint != "bytes"]
         assert differences
-        assert max(differences) < 1e-2
+        assert max(differences) < 2e-2  # absolute, of codes up to 4, in half precision
