@@ -90,6 +90,10 @@ class M1M2(LabelledGenerator, VAE):
         top = {**small, "num_classes": 4, "joint": True, "m2": {**inner, "labels": {"name": "top", "count": 2}}}
         return {"mlp": small, "joint, top": top}
 
+    def build(self, input_shape=None):
+        super().build(input_shape)
+        self.m2.built = True  # its layers are, by the pass; Keras would trace it once more on several devices
+
     @property
     def top(self):
         return self.m2.top
