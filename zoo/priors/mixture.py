@@ -32,8 +32,8 @@ class GaussianMixture(Prior):
         self.built = True
 
     def distribution(self):
-        loc, scale = tf.convert_to_tensor(self.loc), soft_scale(tf.convert_to_tensor(self.raw_scale), 1e-3)
-        return Mixture(tf.convert_to_tensor(self.logits), tfd.Independent(tfd.Normal(loc, scale), 1))
+        loc, scale = tf.cast(self.loc, tf.float32), soft_scale(self.raw_scale, 1e-3)
+        return Mixture(tf.cast(self.logits, tf.float32), tfd.Independent(tfd.Normal(loc, scale), 1))
 
     def draw(self, seeds):
         return self.distribution().sample_rows(seeds)
