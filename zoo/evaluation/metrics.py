@@ -141,13 +141,23 @@ def effective_sample_size(scores):
     return scores.mean("effective_sample_size", num_samples=scores.num_samples)
 
 
-@METRICS.register("bits_per_dim", needs=["bound", "discrete"])
+def observed(model, batch):
+    """[B]: how many values of the data were observed."""
+    count = np.zeros(size_of(batch.fields))
+    for name in model.fields_of("data"):
+        value, spec = batch.fields[name].numpy(), model.data_spec[name]
+        masks = [m for m in model.fields_of("mask") if model.data_spec[m].shape == spec.shape]
+        seen = batch.fields[masks[0]].numpy() if masks else value >= 0 if spec.optional else np.ones_like(value)
+        count += seen.reshape(len(value), -1).sum(1)
+    return {"observed": count}
+
+
+@METRICS.register("bits_per_dim", needs=["bound", "discrete"], measure=observed)
 def bits_per_dim(scores):
-    """The NLL in bits for each value of the data."""
-    model = scores.model
-    dimensions = sum(math.prod(model.data_spec[name].shape) for name in model.fields_of("data"))
-    bits = scores.values["nll"] / (dimensions * math.log(2))
-    return {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples)}
+    """The NLL in bits for each value of the data that was observed; examples of which none was are left out."""
+    seen = scores.values["observed"] > 0
+    bits = scores.values["nll"][seen] / (scores.values["observed"][seen] * math.log(2))
+    return {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples)} if seen.any() else {}
 
 
 def mistakes(model, batch):

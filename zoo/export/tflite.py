@@ -76,7 +76,7 @@ def tflite_specs(model):
 
 def soft(spec):
     """A label -1..C-1 or 0..C-1 -> probabilities [C]; other fields stay as they are."""
-    if spec.role in ("label", "condition") and spec.dtype.startswith("int"):
+    if spec.role in ("data", "label", "condition") and spec.shape == () and spec.dtype.startswith("int"):
         return FieldSpec((int(spec.maximum) + 1,), "float32", 0.0, 1.0)
     return spec
 
