@@ -16,6 +16,7 @@ from zoo.distributions import Label
 from zoo.errors import check_positive
 from zoo.models.vae import VAE
 from zoo.networks.labelled import LabelledDense
+from zoo.networks.mlp import Dense
 from zoo.randomness import seeded
 from zoo.registry import register
 
@@ -38,7 +39,7 @@ class JMVAE(VAE):
         with seeded(self.seed + 1):
             self.flatten = keras.layers.Flatten()
             self.joint = LabelledDense(hidden_units, "leaky_relu", "joint")
-            self.label_decoder = keras.layers.Dense(num_classes, name="label_decoder", dtype="float32")
+            self.label_decoder = Dense(num_classes, name="label_decoder", dtype="float32")
 
     @classmethod
     def examples(cls):

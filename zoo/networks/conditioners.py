@@ -13,6 +13,7 @@ import tensorflow as tf
 from zoo import bijectors
 from zoo.bijectors.coupling import halves
 from zoo.errors import InvalidInput, check_positive
+from zoo.networks.mlp import Dense
 from zoo.numerics import softplus
 
 UNIT = math.log(math.e - 1)  # softplus(UNIT) = 1
@@ -44,7 +45,7 @@ class Conditioner(keras.layers.Layer):
         self.built = True
 
     def dense(self, index, units, last):
-        return keras.layers.Dense(
+        return Dense(
             units,
             use_bias=index > 0,
             kernel_initializer=near_zero() if last else "glorot_uniform",

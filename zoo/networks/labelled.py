@@ -2,7 +2,7 @@
 
 import keras
 
-from zoo.networks.mlp import activation_function
+from zoo.networks.mlp import Dense, activation_function
 
 
 class LabelledDense(keras.layers.Layer):
@@ -15,9 +15,9 @@ class LabelledDense(keras.layers.Layer):
 
     def __init__(self, units, activation, name):
         super().__init__(name=name)
-        self.features = keras.layers.Dense(units, name="features")
+        self.features = Dense(units, name="features")
         small = keras.initializers.RandomNormal(stddev=1e-3)
-        self.label = keras.layers.Dense(units, use_bias=False, kernel_initializer=small, name="label")
+        self.label = Dense(units, use_bias=False, kernel_initializer=small, name="label")
         self.activation = activation_function(activation)
 
     def build(self, features_shape, label_shape):

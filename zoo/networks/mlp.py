@@ -3,10 +3,25 @@
 import math
 
 import keras
+import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
 from zoo.numerics import softplus
 from zoo.registry import DECODERS, ENCODERS
+
+
+class Dense(keras.layers.Dense):
+    """Keras' dense layer on [..., F], as a product of two matrices.
+
+    Before 3.15 Keras leaves the leading axes to a broadcast product, which with oneDNN TensorFlow gets wrong in memory
+    (its issue 117700).
+    """
+
+    def call(self, x):
+        if x.shape.rank == 2:
+            return super().call(x)
+        y = tf.tensordot(x, tf.convert_to_tensor(self.kernel), 1)
+        return self.activation(y + self.bias if self.use_bias else y)
 
 
 class GatedDense(keras.layers.Layer):
