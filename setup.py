@@ -28,7 +28,7 @@ setup(
     package_data={"zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
     install_requires=[  # each with its lower bound: tests/lowest.py evaluates the pretrained models with these
         "tensorflow>=2.20,<2.22",
-        "keras>=3.15,<4",  # below, its Dense layers meet a fault of TensorFlow (issue 117700) on [S, C, B, D]
+        "keras>=3.13.2,<4",
         "tensorflow-probability==0.25.*",
         "tf-keras>=2.20.1,<2.22",
         "tensorflow-datasets>=4.9.10",
