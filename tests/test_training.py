@@ -192,6 +192,20 @@ def test_training_stops_when_nothing_is_finite_and_leaves_the_checkpoint(per_epo
     assert [p.name for p in tmp_path.iterdir()] == [FILE]
 
 
+def test_a_loss_scale_that_overflows_falls_until_updates_are_finite():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = small("vae")
+        model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-2), initial_scale=2.0**40))
+        before = [w.numpy() for w in model.trainable_variables]
+        history = model.fit(tf.data.Dataset.from_tensors(X[:5]).repeat(60), verbose=0).history
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert 10 < history["skipped"][0] < 50
+    assert float(model.optimizer.dynamic_scale) < 2.0**31
+    assert all(np.any(a != b) for a, b in zip(before, model.trainable_variables, strict=True))
+
+
 def test_evaluation_shows_a_loss_that_is_not_finite():
     model = small("vae", likelihood="normal")
     model.compile()

@@ -1,28 +1,31 @@
 """Updates that happen only where they are finite, on one device or several."""
 
+import math
+
+import keras
 import tensorflow as tf
 
 
 def apply_if(finite, moves):
     """Apply [(optimiser, gradients, variables)] unless `finite`, a boolean scalar, is False on any replica.
 
-    Then nothing changes: zeroed gradients would still move Adam. Several replicas must decide together, outside of
+    Then no weight changes: zeroed gradients would still move Adam. Several replicas must decide together, outside of
     their own contexts, because an optimiser merges them and a branch that merges is refused inside one.
     """
     replicas = tf.distribute.get_replica_context()
     if replicas.num_replicas_in_sync == 1:
-        tf.cond(finite, lambda: apply_all(moves), lambda: None)
+        tf.cond(finite, lambda: apply_all(moves), lambda: lower_scales(moves))
         return
 
     def apply_on_all(strategy, bad, *gradients):
-        def apply(*gradients):
-            left = iter(gradients)
-            apply_all([(optimizer, [next(left) for _ in some], variables) for optimizer, some, variables in moves])
+        def each(function):
+            def with_own(*gradients):
+                left = iter(gradients)
+                function([(optimizer, [next(left) for _ in some], variables) for optimizer, some, variables in moves])
 
-        def apply_each():
-            strategy.extended.call_for_each_replica(apply, args=gradients)
+            return lambda: strategy.extended.call_for_each_replica(with_own, args=gradients)
 
-        tf.cond(strategy.experimental_local_results(bad)[0] == 0, apply_each, lambda: None)
+        tf.cond(strategy.experimental_local_results(bad)[0] == 0, each(apply_all), each(lower_scales))
 
     bad = replicas.all_reduce("sum", tf.cast(~finite, tf.int32))
     replicas.merge_call(apply_on_all, args=(bad, *(g for _, gradients, _ in moves for g in gradients)))
@@ -32,3 +35,10 @@ def apply_all(moves):
     """Apply each optimiser's gradients."""
     for optimizer, gradients, variables in moves:
         optimizer.apply(gradients, variables)
+
+
+def lower_scales(moves):
+    """Show the optimisers that scale the loss gradients that are not finite: they lower the scale and move nothing."""
+    for optimizer, gradients, variables in moves:
+        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+            optimizer.apply([None if g is None else g * math.nan for g in gradients], variables)
