@@ -196,7 +196,9 @@ def test_a_failed_download_names_the_ways_out(tmp_path, monkeypatch):
     [
         {"x": X, "y": Y},
         (X, Y),
-        {"x": (X * 255).astype("uint8"), "y": Y, "extra": 0},
+        {"x": (X * 255).astype("uint8"), "y": np.eye(10)[Y]},
+        ({"x": X}, Y),
+        ((X, Y),),
         {"x": X.astype("float64"), "y": Y.astype("uint8") % 10},
     ],
 )
@@ -208,8 +210,8 @@ def test_batches_that_fit_pass(batch):
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        ((X * 510, Y), "x has values up to 255.0, but the model takes 0..1: divide by 255 or pass uint8"),
-        ((X - 1, Y), "x has values down to -0.5, but the model takes 0..1"),
+        ((X * 510, Y), "x has values up to 255.0 (row 0 of 5), but the model takes 0..1: divide by 255 or pass uint8"),
+        ((X - 1, Y), "x has values down to -0.5 (row 0 of 5), but the model takes 0..1"),
         ((np.zeros((5, 6, 6, 3)), Y), "create the model with data_shape=(6, 6, 3)"),
         ((X[..., 0], Y), "add a channel axis"),
         ((X[0], Y), "add a batch axis"),
@@ -220,8 +222,8 @@ def test_batches_that_fit_pass(batch):
         (((X > 0).astype("uint8"), Y), "uint8 means 0..255: multiply it by 255"),
         (X, "the model needs labels y: load_dataset(..., labels=True)"),
         ({"image": X}, "the model needs a field 'x', but the batch has 'image'"),
-        ((X, Y + 1), "y has labels up to 10, the model takes -1..9"),
-        ((X, Y - 1), "y has labels down to -2, the model takes -1..9"),
+        ((X, Y + 1), "y has labels up to 10 (row 3 of 5), the model takes -1..9"),
+        ((X, Y - 1), "y has labels down to -2 (row 0 of 5), the model takes -1..9"),
         ((X, Y.astype("float32")), "y holds float32, the model takes whole numbers"),
         ((X, Y[:, None]), "y has shape (5, 1), the model takes (batch)"),
         ((X, Y[1:]), "fields of one batch must have one length"),
@@ -240,13 +242,13 @@ SEEN = (np.arange(X.size).reshape(X.shape) % 3 > 0).astype("float32")
 @pytest.mark.parametrize("dtype", ["float32", "uint8", "int64", "bool"])
 def test_what_a_mask_says_is_missing_may_hold_anything(dtype):
     holes = np.where(SEEN, X, np.nan)
-    for batch in ({"x": holes, "y": Y, "seen": SEEN.astype(dtype)}, (holes, Y, SEEN.astype(dtype)), (X, Y)):
+    for batch in ({"x": holes, "y": Y, "seen": SEEN.astype(dtype)}, (X, Y)):
         check_batch(batch, MASKED)
     for batch, message in (
         ((holes, Y), "NaN or infinite"),
-        ((holes, Y, 1 - SEEN), "NaN or infinite"),
-        ((holes, Y, 2 * SEEN), "seen is 1 where a value was observed and 0 where it is missing"),
-        ((holes, Y, SEEN[..., 0]), "seen has shape (5, 4, 4), the model takes (batch, 4, 4, 1)"),
+        ({"x": holes, "y": Y, "seen": 1 - SEEN}, "NaN or infinite"),
+        ({"x": holes, "y": Y, "seen": 2 * SEEN}, "seen is 1 where a value was observed and 0 where it is missing"),
+        ({"x": holes, "y": Y, "seen": SEEN[..., 0]}, "seen has shape (5, 4, 4), the model takes (batch, 4, 4, 1)"),
     ):
         with pytest.raises(InvalidInput, match=re.escape(message)):
             check_batch(batch, MASKED)
@@ -274,7 +276,8 @@ def test_further_fields_come_along_in_their_rows():
 
 
 def test_data_sets_are_checked_by_their_first_batches():
-    check_dataset(load_dataset("digits", labels=True), {"x": FieldSpec((8, 8, 1), "float32", 0.0, 1.0)})
+    with pytest.raises(InvalidInput, match=re.escape("'y', but the model takes x: load_dataset(..., labels=False)")):
+        check_dataset(load_dataset("digits", labels=True), {"x": FieldSpec((8, 8, 1), "float32", 0.0, 1.0)})
     check_dataset(X, {"x": SPEC["x"]})
     with pytest.raises(InvalidInput, match="labels y"):
         check_dataset(load_dataset(X), SPEC)

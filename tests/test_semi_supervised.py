@@ -12,7 +12,7 @@ import zoo
 from zoo import pictures
 from zoo.data import load_arrays, load_semi_supervised
 from zoo.errors import InvalidInput
-from zoo.models.guards import StopWhenNotFinite
+from zoo.models.guards import Guard
 from zoo.models.m2 import top_values
 from zoo.training import train
 
@@ -470,7 +470,7 @@ def test_a_resumed_run_drops_what_an_uninterrupted_one_drops(tmp_path):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(StopWhenNotFinite, "on_epoch_begin", interrupt)
+        patch.setattr(Guard, "on_epoch_begin", interrupt)
         train(tmp_path / "halved", preset, verbose=0)
     resumed, _ = train(tmp_path / "halved", resume=True, verbose=0)
     for weight, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):

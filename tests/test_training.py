@@ -15,12 +15,12 @@ from support import small
 
 import zoo
 from zoo.errors import InvalidInput, OutputExists
-from zoo.models.guards import StopWhenNotFinite
+from zoo.models.guards import Guard
 from zoo.training import optimizers, train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.checkpoint import FILE, Checkpoint
 from zoo.training.recipe import Recipe
-from zoo.training.schedules import SCHEDULES
+from zoo.training.schedules import SCHEDULES, CyclicalKL, LinearKL, SigmoidKL
 
 HERE = pathlib.Path(__file__).parent
 X = np.random.RandomState(0).randint(0, 256, (120, 4, 4, 1)).astype("uint8")
@@ -135,8 +135,61 @@ def test_early_stopping_waits_and_returns_to_the_best_weights():
     assert epochs_until_stop([np.nan, 2.0, np.nan, 3.0, 1.0]) == (4, 1)
 
 
-def test_early_stopping_does_not_compare_losses_of_different_kl_weights():
-    assert epochs_until_stop([1.0, 2.0, 3.0, 4.0, 3.5, 5.0, 6.0], [0.0, 0.3, 0.6, 1.0, 1.0, 1.0, 1.0]) == (7, 4)
+def test_early_stopping_does_not_count_while_a_schedule_moves_the_weight_of_the_kl():
+    assert epochs_until_stop([1.0, 2.0, 3.0, 4.0, 3.5, 5.0, 6.0], [0.0, 0.3, 0.6, 1.0, 1.0, 1.0, 1.0]) == (6, 0)
+    assert epochs_until_stop([5.0, 6.0, 7.0, 4.0, 4.5, 5.0, 6.0], [0.0, 0.3, 0.6, 1.0, 1.0, 1.0, 1.0]) == (6, 3)
+
+
+@pytest.mark.parametrize("schedule", [LinearKL, SigmoidKL, CyclicalKL])
+def test_validation_is_measured_at_the_weight_of_the_kl_that_the_schedule_ends_with(schedule):
+    seen = []
+    watch = keras.callbacks.LambdaCallback()
+    watch.on_test_batch_begin = lambda batch, logs: seen.append(float(model.beta))
+    watch.on_train_batch_begin = lambda batch, logs: seen.append(float(model.beta))
+    model = small("vae")
+    model.compile("adam")
+    for _ in range(2):
+        kl = schedule(steps=100, stop=2.0)
+        history = model.fit(batches(X[:5], X[5:10]), validation_data=X[:5], callbacks=[kl, watch], verbose=0).history
+    assert seen[2] == seen[5] == 2.0 and max(seen[:2] + seen[3:5]) < 0.5
+    assert float(model.beta) == seen[4]
+    model.beta.assign(2.0)
+    assert model.evaluate(X[:5], verbose=0, return_dict=True)["loss"] == pytest.approx(history["val_loss"][0])
+
+
+@pytest.mark.parametrize("first", ["ema", "checkpoint"])
+@pytest.mark.parametrize("validated", [True, False])
+def test_the_weights_that_are_saved_or_looked_at_are_those_that_were_validated(first, validated, tmp_path):
+    model, path, seen = small("vae"), tmp_path / "best.weights.h5", []
+    model.compile(keras.optimizers.Adam(0.1))
+    monitor = {"monitor": "val_loss" if validated else "loss", "save_best_only": True, "save_weights_only": True}
+    callbacks = [keras.callbacks.ModelCheckpoint(path, **monitor), ExponentialMovingAverage(0.9)]
+    look = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(model.get_weights()))
+    callbacks = [look, *(callbacks[::-1] if first == "ema" else callbacks)]
+    held_out = {"validation_data": X[:5]} if validated else {}
+    history = model.fit(batches(*[X[:16]] * 4), epochs=3, callbacks=callbacks, verbose=0, **held_out).history
+    for kept, weight in zip(seen[-1], model.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, weight)
+    if validated:
+        model.load_weights(path)
+        loss = model.evaluate(X[:5], verbose=0, return_dict=True)["loss"]
+        assert loss == pytest.approx(min(history["val_loss"]), rel=1e-6)
+
+
+def test_two_evaluations_agree_and_each_batch_and_row_has_draws_of_its_own():
+    model = small("vae")
+    model.compile()
+    copies = np.repeat(X[:1], 400, 0)
+    one_batch, by_batches = (
+        [model.evaluate(copies, batch_size=size, verbose=0, return_dict=True)["loss"] for _ in range(2)]
+        for size in (400, 4)
+    )
+    assert one_batch[0] == one_batch[1] and by_batches[0] == by_batches[1]
+    draws = -model(copies, num_samples=100, seed=3).log_weight.numpy()  # [100, 1, 400]: the KL as it was drawn
+    exact = model(X[:1], num_samples=40_000, seed=3)
+    truth, error = -float(exact.elbo[0]), float(draws.std()) / 20
+    for loss in (one_batch[0], by_batches[0]):
+        assert abs(loss - truth) < 4 * error
 
 
 # ---------------------------------------------------------------- updates that are not finite
@@ -171,7 +224,7 @@ def test_an_update_that_is_not_finite_leaves_the_statistics_of_batch_normalisati
     model.fit(batches(bad), verbose=0)
     known = [v.numpy() for v in model.non_trainable_weights if v is not model.steps]
     assert len(known) > 2
-    model.train_on_batch(bad * np.nan)
+    model.train_on_batch(bad * HUGE)
     for variable, value in zip((v for v in model.non_trainable_weights if v is not model.steps), known, strict=True):
         np.testing.assert_array_equal(variable.numpy(), value)
 
@@ -209,7 +262,7 @@ def test_a_loss_scale_that_overflows_falls_until_updates_are_finite():
 def test_evaluation_shows_a_loss_that_is_not_finite():
     model = small("vae", likelihood="normal")
     model.compile()
-    assert np.isnan(model.evaluate(batches(X[:5] / np.float32("nan")), verbose=0, return_dict=True)["loss"])
+    assert not np.isfinite(model.evaluate(X[:5] * HUGE, verbose=0, return_dict=True)["loss"])
 
 
 # ---------------------------------------------------------------- runs
@@ -244,8 +297,8 @@ def preset(data, model="vae", config=None, **recipe):
 
 RUNS = """
 import json, os, sys
-from zoo.models.guards import StopWhenNotFinite
-from zoo.models.guards import StopWhenNotFinite
+from zoo.models.guards import Guard
+from zoo.models.guards import Guard
 from zoo.training import optimizers, train
 
 def end(self, batch, logs=None):
@@ -256,7 +309,7 @@ def end(self, batch, logs=None):
 def interrupt():
     raise KeyboardInterrupt
 
-StopWhenNotFinite.on_train_batch_end = end
+Guard.on_train_batch_end = end
 preset, *runs = sys.argv[1:]
 for run in runs:
     directory, how, stop_at = run.split("@")
@@ -602,7 +655,7 @@ def test_the_state_of_any_optimiser_is_resumed(name, data, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(StopWhenNotFinite, "on_epoch_begin", interrupt)
+        patch.setattr(Guard, "on_epoch_begin", interrupt)
         train(tmp_path / "halved", wanted, verbose=0)
     train(tmp_path / "halved", resume=True, verbose=0)
     same_weights(tmp_path / "halved", tmp_path / "whole")

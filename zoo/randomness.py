@@ -7,8 +7,10 @@ import tensorflow as tf
 
 
 def fresh_seed():
-    """An int32 [2] seed from Python's generator, which `keras.utils.set_random_seed` governs."""
-    return tf.constant([random.randrange(2**31), random.randrange(2**31)], tf.int32)
+    """An int32 [2] seed, new each time, in a graph at each of its calls; `keras.utils.set_random_seed` governs it."""
+    if tf.executing_eagerly():
+        return tf.constant([random.randrange(2**31), random.randrange(2**31)], tf.int32)
+    return tf.random.uniform([2], maxval=2**31 - 1, dtype=tf.int32)
 
 
 def as_seed(seed):

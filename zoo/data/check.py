@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from zoo.data.spec import named_fields
+from zoo.data.spec import LABELS, named_fields
 from zoo.errors import InvalidInput
 
 
@@ -13,11 +13,11 @@ def check_dataset(dataset, data_spec, batches=2):
 
     Args:
         dataset: anything `fit` takes: a `tf.data.Dataset`, another iterable of batches, or arrays (checked whole). A
-            generator is let through: looking at its batches would use them up.
+            generator is let through: looking at its batches would use them up (see `checked_batches`).
         data_spec: field name -> `FieldSpec`, as models have it.
         batches: how many batches to look at; None looks at all.
     """
-    if isinstance(dataset, (dict, tuple)) or hasattr(dataset, "shape"):
+    if is_arrays(dataset):
         check_batch(dataset, data_spec)
         return
     if iter(dataset) is dataset:
@@ -30,43 +30,96 @@ def check_dataset(dataset, data_spec, batches=2):
         raise InvalidInput("the data set is empty: it yields no batch")
 
 
+def checked_batches(generator, data_spec):
+    """The batches of a generator as Keras takes them, in tuples, each checked as it comes."""
+    for batch in generator:
+        check_batch(batch, data_spec)
+        yield batch if isinstance(batch, tuple) else (batch,)
+
+
+def is_arrays(data):
+    """Whether data are arrays as they are, and not something that yields batches."""
+    return isinstance(data, (dict, tuple)) or hasattr(data, "shape")
+
+
 def check_batch(batch, data_spec):
     """Raise `InvalidInput`, in one line that says what to do, unless `batch` fits `data_spec`.
 
     Args:
-        batch: a dict of arrays or tensors [B, ...], a tuple in the order of `data_spec`, or its first field alone.
-        data_spec: field name -> `FieldSpec`; fields that the model does not take are ignored. Where a mask says that
-            a value is missing, the data may hold anything.
+        batch: arrays or tensors [B, ...] in a form that `named_fields` takes.
+        data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, the
+            data may hold anything.
     """
     fields = named_fields(batch, data_spec)
     arrays = {}
     for name, spec in data_spec.items():
         if name in fields:
-            array = fields[name]
-            arrays[name] = np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+            arrays[name] = _classes(_as_array(name, fields[name]), spec)
+            check_shape(name, arrays[name].shape, spec)
             _check_dtype(name, arrays[name], spec)
-            _check_shape(name, arrays[name], spec)
         elif not spec.optional:
             raise InvalidInput(_missing(name, spec, fields))
+    for name in fields.keys() - data_spec.keys():
+        hint = ": load_dataset(..., labels=False)" if name == LABELS else ""
+        raise InvalidInput(f"the batch has a field {name!r}, but the model takes {', '.join(data_spec)}{hint}")
     sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         raise InvalidInput(f"fields of one batch must have one length, but got {sizes}")
+    if 0 in sizes.values():
+        raise InvalidInput(f"{next(iter(sizes))} is empty: it has no rows")
     masks = {data_spec[name].shape: array for name, array in arrays.items() if data_spec[name].role == "mask"}
     for name, array in arrays.items():
         spec = data_spec[name]
-        if spec.role == "data" and spec.shape in masks:
-            array = array[masks[spec.shape].astype(bool)]
-        _check_values(name, array, spec)
+        seen = masks.get(spec.shape) if spec.role in ("data", "target") else None
+        _check_values(name, array, spec, None if seen is None else seen.astype(bool))
+
+
+def check_density_argument(name, value, spec):
+    """As `check_batch`, for one field with any leading axes; labels may be probabilities [..., C]."""
+    array = _as_array(name, value)
+    if is_label(spec) and array.dtype.kind == "f":
+        if array.shape[-1] != spec.maximum + 1 or not (array >= 0).all():
+            raise InvalidInput(f"{name} is a class or [..., {spec.maximum + 1}] probabilities, got {array.shape}")
+        return
+    _check_dtype(name, array, spec)
+    wanted = tuple(spec.shape)
+    if array.ndim < len(wanted) or array.shape[array.ndim - len(wanted) :] != wanted:
+        raise InvalidInput(f"{name} has shape {array.shape}, the model takes (..., {', '.join(map(str, wanted))})")
+    _check_values(name, array, spec)
+
+
+def _as_array(name, array):
+    """A field as a NumPy array; what is no array is named."""
+    for kind, cure in (("RaggedTensor", f"{name}.to_tensor()"), ("SparseTensor", f"tf.sparse.to_dense({name})")):
+        if type(array).__name__ == kind:
+            raise InvalidInput(f"{name} is a {kind}, the model takes dense arrays: {cure}")
+    try:
+        return np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+    except ValueError:
+        raise InvalidInput(f"{name} holds rows of different shapes, the model takes one array") from None
 
 
 def _missing(name, spec, fields):
     """What to say about a field that is not there."""
-    if _is_label(spec):
+    if is_label(spec):
         return f"the model needs labels {name}: load_dataset(..., labels=True)"
     return f"the model needs a field {name!r}, but the batch has {', '.join(map(repr, fields)) or 'none'}"
 
 
-def _is_label(spec):
+def _classes(array, spec):
+    """Labels [B] of one-hot rows [B, C]; anything else as it is."""
+    if not is_one_hot(array.shape, spec):
+        return array
+    rows = array.astype(bool)
+    return rows.argmax(1) if (rows == array).all() and (rows.sum(1) == 1).all() else array
+
+
+def is_one_hot(shape, spec):
+    """Whether a field of this shape holds a row for each label, and not its number."""
+    return is_label(spec) and len(shape) == 2 and spec.maximum is not None and shape[1] == spec.maximum + 1
+
+
+def is_label(spec):
     """Whether a field names a class, observed or not."""
     return spec.role in ("data", "label", "condition") and not spec.shape and np.dtype(spec.dtype).kind in "iu"
 
@@ -77,7 +130,7 @@ def _check_dtype(name, array, spec):
     if array.dtype.kind not in "biuf":
         held = "text or objects" if array.dtype.kind in "OSU" else array.dtype
         raise InvalidInput(f"{name} holds {held}, the model takes {spec.dtype}")
-    if spec.role == "mask":
+    if spec.role in ("mask", "weight"):
         return
     if integer and array.dtype.kind == "f":
         raise InvalidInput(f"{name} holds {array.dtype}, the model takes whole numbers: {name}.astype({spec.dtype!r})")
@@ -90,15 +143,21 @@ def _is_image(array, spec):
     return spec.role != "mask" and array.dtype == np.uint8 and spec.dtype == "float32" and spec.maximum in (None, 1)
 
 
-def _check_shape(name, array, spec):
-    """[B, *spec.shape], where None in the specification is any size."""
-    got, wanted = array.shape[1:], tuple(spec.shape)
-    if array.ndim and len(got) == len(wanted) and all(w is None or g == w for g, w in zip(got, wanted, strict=True)):
+def check_shape(name, shape, spec):
+    """[B, *spec.shape]; None is any size, in a tensor's shape and in the specification."""
+    got, wanted = tuple(shape[1:]), tuple(spec.shape)
+    fits = len(got) == len(wanted) and all(None in (g, w) or g == w for g, w in zip(got, wanted, strict=True))
+    if len(shape) and fits:
         return
+    if spec.role == "target":
+        raise InvalidInput(
+            f"a target has shape {got}, the model scores {wanted}; labels it does not take: leave them out, "
+            "dataset.map(lambda x, y: x)"
+        )
     if spec.role != "data" or not wanted:
         expected = ", ".join(["batch", *map(str, wanted)])
-        raise InvalidInput(f"{name} has shape {array.shape}, the model takes ({expected})")
-    if array.shape == wanted:
+        raise InvalidInput(f"{name} has shape {tuple(shape)}, the model takes ({expected})")
+    if tuple(shape) == wanted:
         hint = f"add a batch axis, {name}[None]"
     elif (*got, 1) == wanted:
         hint = f"add a channel axis, {name}[..., None]"
@@ -107,35 +166,47 @@ def _check_shape(name, array, spec):
     raise InvalidInput(f"{name} has shape {got}, the model takes {wanted}: {hint}")
 
 
-def _check_values(name, array, spec):
-    """Finite, and between minimum and maximum."""
-    if not array.size:
+def _check_values(name, array, spec, seen=None):
+    """Finite, and between minimum and maximum, where `seen` says that there is something."""
+    values = array if seen is None else array[seen]
+    if not values.size:
         return
     if spec.role == "mask" and not np.isin(array, (0, 1)).all():
         raise InvalidInput(f"{name} is 1 where a value was observed and 0 where it is missing, and nothing else")
     if _is_image(array, spec):
-        if array.max() == 1:
+        if values.max() == 1:
             raise InvalidInput(f"{name} is uint8 with values 0 and 1, but uint8 means 0..255: multiply it by 255")
         return
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InvalidInput(f"{name} has values that are NaN or infinite")
-    low, high = array.min(), array.max()
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise InvalidInput(f"{name} has values that are NaN or infinite{_place(~np.isfinite(array), seen)}")
     if spec.maximum is not None and high > spec.maximum:
-        reached = f"up to {high}"
+        reached, wrong = f"up to {high}", array > spec.maximum
     elif spec.minimum is not None and low < spec.minimum:
-        reached = f"down to {low}"
+        reached, wrong = f"down to {low}", array < spec.minimum
     else:
         return
+    place = _place(wrong, seen)
     if np.dtype(spec.dtype).kind in "iu":
-        noun = "labels" if _is_label(spec) else "values"
-        raise InvalidInput(f"{name} has {noun} {reached}, the model takes {_range(spec)}")
+        noun = "labels" if is_label(spec) else "values"
+        raise InvalidInput(f"{name} has {noun} {reached}{place}, the model takes {said_range(spec)}")
     hint = ""
     if spec.maximum == 1 and low >= 0 and 1 < high <= 255:
         hint = ": divide by 255 or pass uint8"
-    raise InvalidInput(f"{name} has values {reached}, but the model takes {_range(spec)}{hint}")
+    elif spec.role == "data" and low < 0:
+        hint = ': scale them to it, or take likelihood="normal" for values without bounds, such as z-scores'
+    raise InvalidInput(f"{name} has values {reached}{place}, but the model takes {said_range(spec)}{hint}")
 
 
-def _range(spec):
+def _place(wrong, seen):
+    """Where the first wrong value stands, of several rows."""
+    if not wrong.ndim:
+        return ""
+    rows = (wrong if seen is None else wrong & seen).reshape(len(wrong), -1).any(1)
+    return f" (row {rows.argmax()} of {len(rows)})" if len(rows) > 1 else ""
+
+
+def said_range(spec):
     """`0..1`, with nothing on an open side."""
     low, high = ("" if v is None else f"{v:g}" for v in (spec.minimum, spec.maximum))
     return f"{low}..{high}"

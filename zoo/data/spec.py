@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
+from zoo.errors import InvalidInput
+
 LABELS = "y"  # the field of `load_dataset(..., labels=True)`
+TARGET = "target"  # a column of a batch: what the likelihood scores in place of the first data field
+WEIGHT = "sample_weight"  # a column of a batch: how much each row counts
 
 
 class FieldSpec(NamedTuple):
@@ -19,6 +23,8 @@ class FieldSpec(NamedTuple):
         length: how many steps of a sequence are real.
         seed: of an endpoint's draws, a row.
         latent: what `decode` takes.
+        target: scored by the likelihood in place of the first data field.
+        weight: how much a row counts.
     An `optional` field may be left out of a batch.
     """
 
@@ -31,12 +37,30 @@ class FieldSpec(NamedTuple):
 
 
 def named_fields(batch, data_spec):
-    """Name -> array of a batch: a dict as it is, a tuple in the order of `data_spec`, an array as its first field."""
-    if isinstance(batch, (tuple, list)) and isinstance(batch[0], dict):
-        batch = batch[0]
+    """Name -> array of a batch, in every form that Keras' verbs give it.
+
+    Args:
+        batch: a dict, as it is; the first field alone; or a tuple: the fields in the order of `data_spec` (or a dict of
+            some of them and then the others), a target where no field is left for its place, and weights of the rows.
+            What is None is left out: (x, None, weights). A mask is given by name.
+
+    Raises:
+        InvalidInput: more entries than that.
+    """
     if isinstance(batch, dict):
         return batch
-    return dict(zip(data_spec, batch if isinstance(batch, (tuple, list)) else [batch], strict=False))
+    first, *rest = batch if isinstance(batch, (tuple, list)) else [batch]
+    names = [name for name, spec in data_spec.items() if spec is None or spec.role not in ("mask", "weight", "target")]
+    if isinstance(first, (tuple, list)):
+        if len(first) > len(names):
+            raise InvalidInput(f"{names[0]} is a list of {len(first)}, and a batch is one array: np.stack(...)")
+        first = dict(zip(names, first, strict=False))
+    fields = dict(first) if isinstance(first, dict) else {names[0]: first}
+    left = [name for name in names if name not in fields]
+    places = [*(left or [TARGET]), WEIGHT]
+    if len(rest) > len(places):
+        raise InvalidInput(f"a batch is ({', '.join([*fields, *places])}), got {len(rest) + 1} entries")
+    return fields | {name: value for name, value in zip(places, rest, strict=False) if value is not None}
 
 
 def takes_labels(data_spec):

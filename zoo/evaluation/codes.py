@@ -34,8 +34,9 @@ def features(model, dataset, latent=None):
     parts, labels = [], []
     for batch in dataset:
         batch = named_fields(batch, dict.fromkeys((*model.data_spec, LABELS)))
-        check_batch(batch, spec)
-        fields = model.fields({name: value for name, value in batch.items() if name not in hidden})
+        given = {name: value for name, value in batch.items() if name in spec}
+        check_batch(given, spec)
+        fields = model.fields(given)
         found = locate({name: value for name, value in fields.items() if name in spec})
         chosen = found.values() if latent is None else [choose("latent", latent, found)]
         parts.append(np.concatenate([tf.reshape(v, [tf.shape(v)[0], -1]) for v in chosen], 1))

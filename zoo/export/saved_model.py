@@ -2,10 +2,15 @@
 
 from pathlib import Path
 
+import tensorflow as tf
+
+from zoo.data.check import said_range
 from zoo.errors import InvalidInput, OutputExists, check_positive
 from zoo.export.archive import quiet, write_archive
 from zoo.export.warmup import write_warmup
-from zoo.files import atomic
+from zoo.files import atomic, write_json
+
+INPUTS = "assets.extra/inputs.json"  # beside the signatures: shape, dtype, range and role of every input
 
 
 def export_saved_model(model, directory, version=None):
@@ -32,10 +37,36 @@ def export_saved_model(model, directory, version=None):
     target = directory / str(version)
     refuse_existing(target)
     with quiet(), atomic(target) as partial:
-        write_archive(model, model.endpoints, model.field_specs, partial)
+        write_archive(model, refusing(model), model.field_specs, partial)
         write_warmup(model, partial, name=directory.resolve().name)
+        write_json(partial / INPUTS, described_inputs(model))
         refuse_existing(target)
     return target
+
+
+def refusing(model):
+    """name -> (method, inputs) of the endpoints, each with an assertion in its graph that its inputs fit."""
+
+    def asserted(method):
+        def call(**fields):
+            given = model.observed(dict(fields))
+            checks = []
+            for name, value in given.items():
+                spec = model.field_specs[name]
+                says = f"{name} must be finite, and in {said_range(spec)}"
+                checks.append(tf.debugging.Assert(model.unfit_rows(value, spec) == 0, [says]))
+            with tf.control_dependencies(checks):
+                return method(**{name: tf.identity(value) for name, value in given.items()})
+
+        return call
+
+    return {name: (asserted(method), inputs) for name, (method, inputs) in model.endpoints.items()}
+
+
+def described_inputs(model):
+    """endpoint -> input -> what it must be, for whoever writes a client."""
+    specs = {name: spec._asdict() for name, spec in model.field_specs.items()}
+    return {name: {field: specs[field] for field in inputs} for name, (_, inputs) in model.endpoints.items()}
 
 
 def existing_versions(directory):

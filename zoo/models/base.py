@@ -1,6 +1,7 @@
 """The contract of every model: what a member of the family says, and what follows from it."""
 
 import inspect
+import random
 
 import keras
 import tensorflow as tf
@@ -34,7 +35,8 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         masked: whether values of the data may be missing: a batch may then have a field "mask", 1 where a value is
             observed. Networks see 0 in place of what is missing, and the likelihood is that of what is observed
             (Mattei & Frellsen 2019, arXiv:1812.02633).
-        seed: of the weights' and the training steps' random numbers.
+        seed: of the weights' and the training steps' random numbers; None draws one, which `model.seed` and the
+            config then hold, from Python's generator, which `keras.utils.set_random_seed` governs.
 
     Raises:
         InvalidInput: (a `ValueError`) any argument out of range.
@@ -54,7 +56,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         return model
 
     def __init__(
-        self, bound="elbo", num_samples=1, beta=1.0, penalties=(), binarize=None, masked=False, seed=0, name=None
+        self, bound="elbo", num_samples=1, beta=1.0, penalties=(), binarize=None, masked=False, seed=None, name=None
     ):
         super().__init__(name=name, autocast=False)  # layers cast what they see; data are scored as they are
         check_positive(num_samples=num_samples)
@@ -62,7 +64,9 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
             raise InvalidInput(f"binarize is one of {', '.join(map(repr, BINARIZE))}, got {binarize!r}")
         if not beta >= 0:
             raise InvalidInput(f"beta must not be negative, got {beta!r}")
-        if not isinstance(seed, int) or not 0 <= seed < 2**31:
+        if seed is None:
+            self._arguments["seed"] = seed = random.randrange(2**31)
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
             raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
         self.bound = bounds.get(bound, num_samples)
         self.num_samples, self.binarize, self.masked, self.seed = num_samples, binarize, masked, seed
@@ -214,6 +218,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
 
     @classmethod
     def from_config(cls, config):
+        config = {"seed": 0, **config}  # as it was when a config held no seed
         model = cls(**{name: value for name, value in config.items() if name not in cls.retired})
         model.build()
         return model
@@ -226,6 +231,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         for penalty in self.penalties:
             self.require(f"penalty {penalty.name!r}", penalty.needs)
         self.built = True
+        self.tally.build(len(self.batch_spec))
         p = self.call(self.fake_batch(2), seed=0, needs=())  # as a plain function, whose errors Keras does not wrap
         for penalty in self.penalties:
             penalty(p, self)
@@ -244,6 +250,8 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
         if not isinstance(inputs, dict):
             inputs = {self.fields_of("data")[0]: inputs}
+        if needs is None and tf.executing_eagerly():
+            inputs = self.inputs(**inputs)
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())
         return p.trace if needs is None else p
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.inputs import checked
 from zoo.models.vae import VAE
 from zoo.randomness import seeded
 from zoo.registry import register
@@ -61,17 +62,19 @@ class ConditionalVAE(VAE):
         """[B, num_classes] of labels; probabilities stay what they are."""
         return tf.one_hot(y, self.num_classes) if y.dtype.is_integer else y
 
+    @checked
     def posterior(self, x, y):
         """q(z | x, y)."""
         plane = tf.reshape(self.plane_layer(self.one_hot(y)), [-1, *self.data_shape[:-1], 1])
-        return super().posterior(tf.concat([x, tf.cast(plane, x.dtype)], -1))
+        return self.posterior_head(self.encoder(tf.concat([x, tf.cast(plane, x.dtype)], -1)))
 
+    @checked
     def likelihood(self, z, y):
         """p(x | z, y) of z [..., B, D]."""
         y = self.one_hot(y)
         if z.shape.rank > 2:
             y = tf.broadcast_to(y, tf.concat([tf.shape(z)[:-1], [self.num_classes]], 0))
-        return self.likelihood_head(self.decode_parameters(tf.concat([z, y], -1)))
+        return self.decoded(tf.concat([z, y], -1))
 
     def given(self, n, condition):
         """The labels of n draws; None goes through the classes in turn."""

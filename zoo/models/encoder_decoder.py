@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 
 from zoo import likelihoods, networks  # noqa: F401  (registers the parts)
-from zoo.data.spec import FieldSpec
+from zoo.data.spec import TARGET, FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
+from zoo.models.inputs import checked
 from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS
 
 
@@ -48,9 +49,14 @@ class EncoderDecoder(LatentVariableModel):
         """The first data field of a model's inputs."""
         return inputs[self.fields_of("data")[0]]
 
+    @checked
     def likelihood(self, z):
         """p(x | z) of z [..., D]: batch [...], event data_shape."""
-        return self.likelihood_head(self.decode_parameters(z))
+        return self.decoded(z)
+
+    def decoded(self, code):
+        """The likelihood of what the decoder makes of a code [..., F]."""
+        return self.likelihood_head(self.decode_parameters(code))
 
     def decode_parameters(self, code):
         """The decoder's output for a code [..., F]: leading axes are folded into one and unfolded again."""
@@ -73,8 +79,8 @@ class EncoderDecoder(LatentVariableModel):
         if layer is None or self.taken:
             return
         total, count = 0.0, 0
-        for batch in dataset:
-            x = self.image(self.fields(batch))
+        for inputs in self.batches(dataset):
+            x = inputs.get(TARGET, self.image(inputs))
             total, count = total + tf.reduce_sum(x, 0), count + x.shape[0]
         bias = self.likelihood_head.initial_bias(total / count)
         if math.prod(layer.bias.shape) != math.prod(bias.shape):

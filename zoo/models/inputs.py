@@ -1,9 +1,12 @@
 """Batches and a model's fields: by role, in range, observed or missing, binarised, and scored."""
 
+import functools
+import inspect
+
 import tensorflow as tf
 
-from zoo.data.check import check_batch
-from zoo.data.spec import FieldSpec, named_fields
+from zoo.data.check import check_batch, check_density_argument, check_shape, is_label, is_one_hot
+from zoo.data.spec import TARGET, WEIGHT, FieldSpec, named_fields
 from zoo.errors import InvalidInput, choose
 from zoo.randomness import noise_of_image
 
@@ -20,21 +23,29 @@ class Inputs:
         """Name -> `FieldSpec` of everything a verb or an endpoint takes."""
         return {**self.data_spec, **self.latent_spec, "seed": FieldSpec((), "int64", role="seed")}
 
+    @property
+    def batch_spec(self):
+        """Name -> `FieldSpec` of everything that a batch may hold: `data_spec`, a target and weights of the rows."""
+        first = self.data_spec[self.fields_of("data")[0]]
+        target = first._replace(role="target", optional=True)
+        return {**self.data_spec, TARGET: target, WEIGHT: FieldSpec((), "float32", 0.0, None, "weight", optional=True)}
+
     def inputs(self, **fields):
         """Fields as tensors of their declared dtypes; eager ones are checked against `field_specs` first."""
         given = {name: value for name, value in fields.items() if value is not None}
         spec = {name: choose("field", name, self.field_specs) for name in given}
         if tf.executing_eagerly():
             check_batch(given, spec)
+            given = {name: as_classes(tf.convert_to_tensor(value), spec[name]) for name, value in given.items()}
         return self.observed({name: self.to_range(value, spec[name]) for name, value in given.items()})
 
     @staticmethod
     def to_range(value, spec):
         """uint8 pixels divided by 255; labels as probabilities [B, C] as they are; the rest cast to the dtype."""
         value = tf.convert_to_tensor(value)
-        if value.dtype == tf.uint8 and spec.dtype == "float32" and spec.role != "mask":
+        if value.dtype == tf.uint8 and spec.dtype == "float32" and spec.role not in ("mask", "weight"):
             return tf.cast(value, tf.float32) / 255.0
-        if value.dtype.is_floating and tf.as_dtype(spec.dtype).is_integer and value.shape.rank == len(spec.shape) + 2:
+        if value.dtype.is_floating and is_one_hot(value.shape, spec):
             return value
         return tf.cast(value, spec.dtype)
 
@@ -42,41 +53,71 @@ class Inputs:
         """Inputs with zeros where a mask says that their data are missing."""
         for mask in self.fields_of("mask"):
             if mask in inputs:
-                for name in self.fields_of("data"):
-                    if name in inputs and self.data_spec[name].shape == self.data_spec[mask].shape:
+                for name in (*self.fields_of("data"), TARGET):
+                    if name in inputs and self.batch_spec[name].shape == self.data_spec[mask].shape:
                         inputs[name] = tf.where(inputs[mask] > 0.5, inputs[name], 0.0)
         return inputs
 
     def fields(self, batch):
-        """The first data field alone, a dict, or a tuple in the order of `data_spec` -> all of its fields.
+        """A batch in any of the forms of `named_fields` -> all of the model's fields, and its columns where it has any.
 
         In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), or observed everywhere.
         """
         batch = named_fields(batch, self.data_spec)
-        missing = [name for name, spec in self.data_spec.items() if name not in batch and not spec.optional]
+        spec = self.batch_spec
+        missing = [name for name, one in spec.items() if name not in batch and not one.optional]
         if missing:
             raise InvalidInput(f"the batch lacks {', '.join(missing)}; the model takes {', '.join(self.data_spec)}")
-        found = {n: self.to_range(batch[n], spec) for n, spec in self.data_spec.items() if n in batch}
+        found = {}
+        for name, value in batch.items():
+            one = choose("field of a batch", name, spec)
+            found[name] = self.to_range(as_classes(tf.convert_to_tensor(value), one), one)
+            check_shape(name, found[name].shape, one)
         rows = tf.shape(next(iter(found.values())))[0]
-        for name, spec in self.data_spec.items():
+        for name, one in self.data_spec.items():
             if name not in found:
-                unknown = tf.cast(1 if spec.role == "mask" else -1, spec.dtype)
-                found[name] = tf.fill([rows, *spec.shape], unknown)
-        return self.observed({name: found[name] for name in self.data_spec})
+                unknown = tf.cast(1 if one.role == "mask" else -1, one.dtype)
+                found[name] = tf.fill([rows, *one.shape], unknown)
+        return self.observed({name: found[name] for name in spec if name in found})
+
+    def batches(self, dataset):
+        """The fields of every batch of a data set, each checked before."""
+        for batch in dataset:
+            check_batch(batch, self.batch_spec)
+            yield self.fields(batch)
 
     def preprocess(self, batch, seed, training):
         """What the data pipeline gives -> the model's inputs, inside the step: `fields`, then binarised.
 
         Args:
-            batch: the first data field alone, a dict, or a tuple.
+            batch: see `fields`.
             seed: int32 [2], of this step.
         """
-        inputs = self.fields(batch)
+        return self.as_binary(self.fields(batch), seed, training)
+
+    def as_binary(self, inputs, seed, training):
+        """Fields with their pixels drawn, where the model binarises."""
         if self.binarize:
-            for name in self.fields_of("data"):
-                if inputs[name].dtype.is_floating:
+            for name in (*self.fields_of("data"), TARGET):
+                if name in inputs and inputs[name].dtype.is_floating:
                     inputs[name] = self.binarized(inputs[name], seed, training)
         return inputs
+
+    def unfit(self, inputs):
+        """[fields of `batch_spec`]: how many rows of each hold a value that is out of range or not finite."""
+        return tf.stack([self.unfit_rows(inputs[n], one) if n in inputs else 0.0 for n, one in self.batch_spec.items()])
+
+    @staticmethod
+    def unfit_rows(value, spec):
+        """How many rows of a field hold a value that is out of range or not finite."""
+        low, high = spec.minimum, spec.maximum
+        fits = value >= low if low is not None else tf.math.is_finite(tf.cast(value, tf.float32))
+        if high is not None:
+            fits = fits & (value <= high)
+        elif low is not None:
+            fits = fits & (value < value.dtype.max)
+        rows = tf.reduce_all(tf.reshape(fits, [tf.shape(value)[0], -1]), 1)
+        return tf.reduce_sum(tf.cast(~rows, tf.float32))
 
     def binarized(self, x, seed, training):
         """Pixels of grey values x, 0 or 1."""
@@ -96,6 +137,8 @@ class Inputs:
 
     def score_field(self, name, likelihood, inputs):
         value, spec = inputs[name], self.data_spec[name]
+        if TARGET in inputs and name == self.fields_of("data")[0]:
+            value = inputs[TARGET]
         for mask in self.fields_of("mask"):
             if mask in inputs and self.data_spec[mask].shape == spec.shape:
                 each = inputs[mask] * likelihood.distribution.log_prob(value)
@@ -103,3 +146,28 @@ class Inputs:
         if spec.optional:
             return tf.where(value >= 0, likelihood.log_prob(tf.maximum(value, 0)), 0.0)
         return likelihood.log_prob(value)
+
+
+def checked(method):
+    """A public distribution whose arguments x, y and z are checked where they are eager, x also brought into range."""
+    names = [name for name in inspect.signature(method).parameters if name != "self"]
+
+    @functools.wraps(method)
+    def call(self, *args, **kwargs):
+        if not tf.executing_eagerly():
+            return method(self, *args, **kwargs)
+        specs = {"x": self.data_spec[self.fields_of("data")[0]], "z": next(iter(self.latent_spec.values()))}
+        specs |= dict(zip("y", filter(is_label, self.data_spec.values()), strict=False))
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        for name, value in given.items():
+            if value is not None and name in specs:
+                check_density_argument(name, value, specs[name])
+                given[name] = self.to_range(value, specs[name]) if name == "x" else tf.convert_to_tensor(value)
+        return method(self, **given)
+
+    return call
+
+
+def as_classes(value, spec):
+    """Labels [B] of one-hot rows [B, C]; any other field as it is."""
+    return tf.argmax(value, -1, tf.int32) if is_one_hot(value.shape, spec) else value

@@ -14,6 +14,7 @@ import tensorflow as tf
 from zoo.data.spec import FieldSpec
 from zoo.distributions import Label
 from zoo.errors import check_positive
+from zoo.models.inputs import checked
 from zoo.models.vae import VAE
 from zoo.networks.labelled import LabelledDense
 from zoo.networks.mlp import Dense
@@ -54,6 +55,7 @@ class JMVAE(VAE):
     def inference_layers(self):
         return [*super().inference_layers, self.joint]
 
+    @checked
     def posterior(self, x, y):
         """q(z | x, y), y int [B] or probabilities [B, num_classes], zeros where it is missing."""
         label = tf.one_hot(y, self.num_classes) if y.dtype.is_integer else y

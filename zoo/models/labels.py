@@ -6,11 +6,12 @@ Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298.
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.check import check_batch
+from zoo.data.check import is_arrays
 from zoo.data.semi_supervised import check_labels, warn_of_missing
 from zoo.data.spec import FieldSpec, named_fields
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
+from zoo.models.inputs import as_classes
 from zoo.objectives.classification import Classification
 from zoo.rows import split_rows, uniform_int_rows
 
@@ -69,21 +70,21 @@ class Labelled(LatentVariableModel):
     def inference_layers(self):
         return []
 
-    def preprocess(self, batch, seed, training):
-        inputs = super().preprocess(batch, seed, training)
-        if training and isinstance(batch, dict) and "labelled_fraction" in batch:
-            inputs["labelled_fraction"] = batch["labelled_fraction"]
-        return inputs
+    @property
+    def batch_spec(self):
+        column = FieldSpec((), "float32", 0.0, 1.0, "weight", optional=True)
+        return {**super().batch_spec, "labelled_fraction": column}
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit`; arrays without any label are refused, and a class without one is named in a warning."""
-        fields = named_fields(x, self.data_spec) if isinstance(x, (tuple, dict)) else {}
-        if self.label in fields:
-            check_batch(fields, self.data_spec)
-            labels = np.asarray(fields[self.label])
-            check_labels(labels, self.num_classes)
-            warn_of_missing(labels, self.num_classes)
-        return super().fit(x, *args, **kwargs)
+        if is_arrays(x):
+            self.check_data(x, y)
+            labels = named_fields((x, y), self.data_spec).get(self.label)
+            if labels is not None:
+                labels = np.asarray(as_classes(tf.convert_to_tensor(labels), self.data_spec[self.label]))
+                check_labels(labels, self.num_classes)
+                warn_of_missing(labels, self.num_classes)
+        return super().fit(x, y, *args, **kwargs)
 
     # Labels
 

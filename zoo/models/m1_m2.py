@@ -21,6 +21,7 @@ import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
 from zoo.likelihoods.normal import Normal
+from zoo.models.inputs import checked
 from zoo.models.labels import LabelledGenerator
 from zoo.models.m2 import M2, expected_kl
 from zoo.models.vae import VAE, copy_layers
@@ -105,7 +106,7 @@ class M1M2(LabelledGenerator, VAE):
 
     @property
     def metrics(self):
-        return [*self.term_metrics.values(), *self.unit_metrics.values(), self.skipped]  # and not the m2's
+        return [metric for metric in super().metrics if metric not in self.m2.metrics]
 
     def take(self, model):
         """Copy the networks of a VAE or M1 of the same sizes."""
@@ -122,7 +123,7 @@ class M1M2(LabelledGenerator, VAE):
         if self.joint:
             super().adapt(dataset)
             return
-        batches = [VAE.posterior(self, self.image(self.fields(batch))).mean().numpy() for batch in dataset]
+        batches = [VAE.posterior(self, self.image(fields)).mean().numpy() for fields in self.batches(dataset)]
         kept = np.concatenate(batches).std(0) > VARIES
         if not kept.any():
             raise InvalidInput("no unit of z1 varies over the data: train an m1 first, and take it over by take(m1)")
@@ -133,6 +134,7 @@ class M1M2(LabelledGenerator, VAE):
     def label_logits(self, x):
         return self.m2.label_logits(VAE.posterior(self, x).mean())
 
+    @checked
     def posterior(self, x, y=None):
         """q(z | z1, y) at the location of z1; where y is unknown, at the probabilities q(y | x)."""
         return self.m2.posterior(VAE.posterior(self, x).mean(), y)
@@ -145,9 +147,10 @@ class M1M2(LabelledGenerator, VAE):
     def code_prior(self):
         return self.m2.prior_head
 
+    @checked
     def likelihood(self, z, y=None):
         """p(x | z1) at the location of p(z1 | z, y)."""
-        return VAE.likelihood(self, self.m2.likelihood(z, y).mean())
+        return self.decoded(self.m2.likelihood(z, y).mean())
 
     # The contract
 
@@ -182,7 +185,7 @@ class M1M2(LabelledGenerator, VAE):
         """({data field: p(field | z1)}, p(z1 | z, y), log densities of the data, log densities of the latents)."""
         rest = {name: value for name, value in latents.items() if name != "z1"}
         of_m2, log_prior1, log_prior = self.m2.explain(rest, {"x": latents["z1"]})
-        likelihood = {self.fields_of("data")[0]: VAE.likelihood(self, latents["z1"])}
+        likelihood = {self.fields_of("data")[0]: self.decoded(latents["z1"])}
         priors = {"z": log_prior["z"], "z1": log_prior1["x"], self.label: log_prior[self.m2.label]}
         return likelihood, of_m2["x"], self.score(likelihood, inputs), priors
 
@@ -195,7 +198,7 @@ class M1M2(LabelledGenerator, VAE):
 
     def likelihoods(self, latents, condition):
         if "z1" in latents:
-            return {self.fields_of("data")[0]: VAE.likelihood(self, latents["z1"])}
+            return {self.fields_of("data")[0]: self.decoded(latents["z1"])}
         return super().likelihoods(latents, condition)
 
     def draw(self, seeds, condition):

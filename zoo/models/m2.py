@@ -21,6 +21,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive, choose
+from zoo.models.inputs import checked
 from zoo.models.labels import LabelledGenerator
 from zoo.models.vae import VAE, closed_form_kl
 from zoo.networks.labelled import LabelledDense
@@ -97,16 +98,18 @@ class M2(LabelledGenerator, VAE):
         logits = self.classifier_output(self.flatten(self.classifier(self.seen(x))))
         return tf.cast(logits, tf.float32)
 
+    @checked
     def posterior(self, x, y=None):
         """q(z | x, y), y int [B] or probabilities; where it is unknown, at the probabilities q(y | x)."""
         features = self.flatten(self.encoder(self.seen(x)))
         return self.posterior_head(self.encoder_label(features, self.probabilities(x, y)))
 
+    @checked
     def likelihood(self, z, y=None):
         """p(x | z, y) of z [..., D], y int [B] or probabilities [..., C]; where unknown, equal parts of each label."""
         y = tf.zeros([1, self.num_classes]) if y is None else y
         code = self.decoder_label(z, self.filled(y, 1 / self.num_classes))
-        return self.likelihood_head(self.decode_parameters(code))
+        return self.decoded(code)
 
     # The contract
 

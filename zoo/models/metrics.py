@@ -32,3 +32,21 @@ class ActiveUnits(keras.metrics.Metric):
         if self.total is None:
             return None
         return tf.reduce_sum(tf.cast(self.kl_per_unit() > ACTIVE_KL, tf.float32))
+
+
+class Tally(keras.metrics.Metric):
+    """Counts batches, and rows of each field whose values do not fit; it is printed nowhere."""
+
+    def __init__(self):
+        super().__init__(name="tally")
+
+    def build(self, fields):
+        self.batches = self.add_variable((), "zeros", dtype="int32", name="batches")
+        self.unfit = self.add_variable((fields,), "zeros", name="unfit")
+
+    def update_state(self, unfit):
+        self.batches.assign_add(1)
+        self.unfit.assign_add(unfit)
+
+    def result(self):
+        return None

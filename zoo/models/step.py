@@ -1,12 +1,16 @@
 """The training step of every model: its players, updates that are finite, and the terms that `fit` prints."""
 
+import types
+
 import keras
 import tensorflow as tf
 
-from zoo.data.check import check_dataset
+from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
+from zoo.data.spec import WEIGHT
+from zoo.data.weights import with_class_weight
 from zoo.errors import InvalidInput
-from zoo.models.guards import StopWhenNotFinite
-from zoo.models.metrics import ActiveUnits
+from zoo.models.guards import Guard
+from zoo.models.metrics import ActiveUnits, Tally
 from zoo.models.updates import apply_if
 from zoo.objectives.adversaries import Player
 
@@ -23,6 +27,7 @@ class Step:
         units = self.latent_names if bound else ()
         self.unit_metrics = {n: ActiveUnits(f"active_units_{n}" if several else "active_units") for n in units}
         self.skipped = keras.metrics.Sum(name="skipped")
+        self.tally = Tally()
 
     def print_terms(self, *names):
         """Add means of terms to what `fit` prints."""
@@ -42,7 +47,7 @@ class Step:
     def cost(self, p, objective=None):
         """What the model minimises on a `Pass`: the penalties, minus the mean objective."""
         paid = sum(tf.convert_to_tensor(penalty.weight) * p.paid[penalty.name] for penalty in self.penalties)
-        return tf.reduce_mean(paid - (objective or self.objective)(p.trace))
+        return tf.reduce_mean(p.inputs.get(WEIGHT, 1.0) * paid - (objective or self.objective)(p.trace))
 
     def players(self):
         """Who minimises what: the model, where the bound asks for it its two halves apart, and each adversary."""
@@ -79,20 +84,63 @@ class Step:
         """Compile as a saved model was: Keras leaves that to whoever has a `compile` of their own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
-    def fit(self, x=None, *args, callbacks=None, **kwargs):
-        """Keras' `fit`, which first checks the data and stops with a clear message when updates stay non-finite."""
+    def fit(self, x=None, y=None, *args, callbacks=None, class_weight=None, **kwargs):
+        """Keras' `fit`, which first checks the data, and stops with a clear message on later ones that do not fit.
+
+        Args:
+            x: a batch's fields as arrays (`zoo.data.named_fields`), or whatever yields batches.
+            y: the labels of a model that takes some; of another a target of x's shape, which the likelihood scores in
+                place of x, as for denoising (Im et al. 2017, arXiv:1511.06406).
+            sample_weight: [N], how much each row counts, in training and in the means that are printed.
+            class_weight: {class: weight}, such weights by the rows' labels; 1 where a label is unknown.
+        """
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
-        for data in (x, kwargs.get("validation_data")):
-            if data is not None:
-                check_dataset(data, self.data_spec)
+        x = self.check_data(x, y, kwargs.get("sample_weight"))
+        if (held_out := kwargs.get("validation_data")) is not None:
+            kwargs["validation_data"] = self.check_data(held_out)
+        if class_weight is not None:
+            x, y, kwargs["sample_weight"] = with_class_weight(
+                self.data_spec, class_weight, x, y, kwargs.get("sample_weight")
+            )
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(StopWhenNotFinite())
+        return super().fit(x, y, *args, callbacks=guarded(callbacks), **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, callbacks=None, **kwargs):
+        """Keras' `evaluate`, of data as `fit` takes them."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):  # `fit` has looked at its own
+            x = self.check_data(x, y, kwargs.get("sample_weight"))
+            callbacks = guarded(callbacks)
+        return super().evaluate(x, y, *args, callbacks=callbacks, **kwargs)
+
+    def predict(self, x, *args, callbacks=None, **kwargs):
+        """Keras' `predict`: the reconstructions of x."""
+        return super().predict(self.check_data(x), *args, callbacks=guarded(callbacks), **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Keras' `train_on_batch`, of data as `fit` takes them."""
+        self.check_data(x, y, sample_weight)
+        return super().train_on_batch(x, y, sample_weight, **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Keras' `test_on_batch`, of data as `fit` takes them."""
+        self.check_data(x, y, sample_weight)
+        return super().test_on_batch(x, y, sample_weight, **kwargs)
+
+    def check_data(self, x, y=None, sample_weight=None):
+        """x, for Keras; `InvalidInput` unless arrays, or the first batches of what yields them, fit the model."""
+        if isinstance(x, list) or is_arrays(x):
+            check_batch((x, y, sample_weight), self.batch_spec)
+        elif y is not None or sample_weight is not None:
+            raise InvalidInput(
+                f"a {type(x).__name__} brings targets and weights of its own: leave out y, sample_weight"
+            )
+        elif isinstance(x, types.GeneratorType):
+            return checked_batches(x, self.batch_spec)
         else:
-            callbacks = [*(callbacks or []), StopWhenNotFinite()]
-        return super().fit(x, *args, callbacks=callbacks, **kwargs)
+            check_dataset(x, self.batch_spec)
+        return x
 
     def step_seed(self):
         """int32 [2]: of the model's seed, the step and the replica."""
@@ -105,19 +153,26 @@ class Step:
 
     def train_step(self, batch):
         noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
-        inputs = self.preprocess(batch, noise_seed, training=True)
+        inputs, fit = self.enter(batch, noise_seed, training=True)
         kept = {id(v) for v in (self.steps, *self.scalars.values())}
         statistics = [v for v in self.non_trainable_weights if id(v) not in kept]
         before = [tf.convert_to_tensor(v) for v in statistics]
         p, costs, moves = self.gradients(inputs, draw_seed)
         # One sum of squares: what overflows it would overflow Adam's second moments too.
         squares = [tf.nn.l2_loss(g) for _, gradients, _ in moves for g in gradients if g is not None]
-        finite = tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
+        finite = fit & tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
         self.steps.assign_add(1)
         apply_if(finite, moves)
         for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
             variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
         return self.update_metrics(p, costs, finite)
+
+    def enter(self, batch, seed, training):
+        """(a batch as the model's inputs, whether all of its rows fit), with those that do not counted."""
+        fields = self.fields(batch)
+        unfit = self.unfit(fields)
+        self.tally.update_state(unfit)
+        return self.as_binary(fields, seed, training), tf.reduce_sum(unfit) == 0
 
     def gradients(self, inputs, seed):
         """(the `Pass`, {player: its cost}, [(optimiser, gradients, variables)], an entry an optimiser)."""
@@ -138,6 +193,8 @@ class Step:
     def forward(self, inputs, seed, training):
         """The `Pass` of a batch, with what the bound needs in training, and what the penalties say of it."""
         p = self(inputs, training=training, seed=seed, needs=self.bound.func.needs if training else ())
+        if WEIGHT in inputs:
+            p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
         return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})
 
     def total(self, cost, optimizer):
@@ -145,29 +202,37 @@ class Step:
         return optimizer.scale_loss(cost + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
 
     def test_step(self, batch):
-        # The latents' seed does not depend on the step, so that two evaluations of the same weights agree.
-        inputs = self.preprocess(batch, None, training=False)
-        p = self.forward(inputs, tf.constant([23, self.seed], tf.int32), training=False)
+        # Each batch has draws of its own, and two evaluations of the same weights the same ones.
+        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+        seed = tf.constant([23, self.seed], tf.int32)
+        for part in (tf.convert_to_tensor(self.tally.batches), replica):
+            seed = tf.random.fold_in(seed, part, alg="philox")
+        inputs, _ = self.enter(batch, None, training=False)
+        p = self.forward(inputs, seed, training=False)
         costs = {player.name: player.cost(p) for player in self.players()}
         return self.update_metrics(p, costs, tf.constant(True))  # what is not finite must show
 
     def predict_step(self, batch):
-        return self.reconstruct(**self.preprocess(batch, None, training=False))
+        inputs, _ = self.enter(batch, None, training=False)
+        return self.reconstruct(**{name: inputs[name] for name in self.data_spec})
 
     # What is printed
 
     def update_metrics(self, p, costs, finite):
         """Update one mean per term with the finite steps, and return the logs of all."""
-        rows = tf.shape(p.trace.log_mass)[2]
-        weight = tf.cast(finite, tf.float32) * tf.cast(rows, tf.float32)
+        rows = p.inputs.get(WEIGHT, tf.ones(tf.shape(p.trace.log_mass)[2:]))
+        total = tf.reduce_sum(rows)
+        weight = tf.cast(finite, tf.float32) * total
         self.skipped.update_state(tf.cast(~finite, tf.float32))
         terms = {"loss": costs["model"], **self.terms(p.trace), **p.paid}
         terms |= {f"{name}_cost": cost for name, cost in costs.items()}
         for term, metric in self.term_metrics.items():
-            metric.update_state(tf.where(finite, tf.reduce_mean(terms[term]), 0.0), weight)
+            mean = tf.math.divide_no_nan(tf.reduce_sum(rows * terms[term]), total)
+            metric.update_state(tf.where(finite, mean, 0.0), weight)
         for name, metric in self.unit_metrics.items():
             if name in p.trace.kl_per_unit:
-                metric.update_state(tf.where(finite, tf.reduce_mean(p.trace.kl_per_unit[name], 0), 0.0), weight)
+                mean = tf.math.divide_no_nan(tf.linalg.matvec(p.trace.kl_per_unit[name], rows, transpose_a=True), total)
+                metric.update_state(tf.where(finite, mean, 0.0), weight)
         return self.get_metrics_result()
 
     def terms(self, trace):
@@ -180,3 +245,16 @@ class Step:
     def get_metrics_result(self):
         logs = super().get_metrics_result()
         return {name: value for name, value in logs.items() if value is not None}
+
+
+def guarded(callbacks):
+    """Keras' callbacks with a `Guard`; those that say so come first."""
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return sorted([*(callbacks or []), Guard()], key=comes_later)
+    callbacks.append(Guard())
+    callbacks.callbacks.sort(key=comes_later)
+    return callbacks
+
+
+def comes_later(callback):
+    return not getattr(callback, "comes_first", False)

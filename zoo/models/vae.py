@@ -15,6 +15,7 @@ from zoo import posteriors, priors  # noqa: F401  (registers the parts)
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.encoder_decoder import EncoderDecoder
+from zoo.models.inputs import checked
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 from zoo.registry import POSTERIORS, PRIORS, register
@@ -87,6 +88,7 @@ class VAE(EncoderDecoder):
         """p(z), over [D]."""
         return self.prior_head.distribution()
 
+    @checked
     def posterior(self, x):
         """q(z | x) of x [B, *data_shape]: batch [B], event [D]."""
         return self.posterior_head(self.encoder(x))

@@ -85,8 +85,8 @@ class VampVAE(VAE):
         super().adapt(dataset)
         draws, chosen = np.random.RandomState(self.seed), None
         count = self.pseudo_inputs.shape[0]
-        for batch in dataset:
-            x = self.image(self.preprocess(batch, None, training=False)).numpy()
+        for fields in self.batches(dataset):
+            x = self.image(self.as_binary(fields, None, training=False)).numpy()
             keyed = (draws.uniform(size=len(x)), x)
             chosen = keyed if chosen is None else [np.concatenate(pair) for pair in zip(chosen, keyed, strict=True)]
             first = np.argsort(chosen[0])[:count]

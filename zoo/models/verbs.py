@@ -1,5 +1,6 @@
 """What one does with a model, written once over its contract: verbs, and the endpoints of its exports."""
 
+import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
@@ -73,11 +74,13 @@ class Verbs:
         return self.simulate(n, seed, mean, **condition)[1]
 
     def given(self, n, condition):
-        """The condition of n draws; one of another length is refused."""
+        """The condition of n draws, one value standing for all of them; another length is refused."""
+        found = {}
         for name, value in condition.items():
-            if value is not None and len(value) != n:
+            found[name] = value if value is None or np.ndim(value) else np.full(n, value)
+            if value is not None and len(found[name]) != n:
                 raise InvalidInput(f"{n} images need {n} labels, got {len(value)} in {name}")
-        return condition
+        return found
 
     def means(self, latents, condition):
         """Data field -> the mean of p(field | latents, condition)."""

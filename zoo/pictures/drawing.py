@@ -70,7 +70,8 @@ class Subject:
         """The first `count` held-out examples as the model's inputs; with `labels` a pair with these."""
         data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
         arrays = load_arrays(data["name"], "test", labels=wanted, limit=count, data_dir=data.get("data_dir"))
-        inputs = {name: np.asarray(value) for name, value in self.model.fields(arrays).items()}
+        fields = self.model.fields({name: arrays[name] for name in self.model.data_spec if name in arrays})
+        inputs = {name: np.asarray(value) for name, value in fields.items()}
         return (inputs, arrays[LABELS]) if labels else inputs
 
     def unlabelled(self, count):

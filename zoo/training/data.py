@@ -58,11 +58,11 @@ def datasets(model, data, recipe, first_epoch):
     load = functools.partial(load_labels if "num_labels" in data else load_part, model, data, recipe)
     steps = int(load("split", None).cardinality())
     train_data = load("split", first_epoch)
-    check_dataset(train_data, model.data_spec)
+    check_dataset(train_data, model.batch_spec)
     validation_data = None
     if data.get("validation"):
         validation_data = load("validation", None)
-        check_dataset(validation_data, model.data_spec)
+        check_dataset(validation_data, model.batch_spec)
     elif recipe.patience:
         raise InvalidInput("early stopping needs validation data: name the split, such as validation='validation'")
     return train_data, validation_data, steps

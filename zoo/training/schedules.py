@@ -13,7 +13,8 @@ SCHEDULES = Registry("schedule")
 class Schedule(keras.callbacks.Callback):
     """Moves a scalar of the model to `at(step)` before each step, the step being the model's count of updates.
 
-    The scalar and the count are saved with a checkpoint, so a resumed run continues the schedule.
+    The scalar and the count are saved with a checkpoint, so a resumed run continues the schedule. Validation is
+    measured at the value that the schedule ends with, `at(math.inf)`, so that its epochs can be compared.
 
     Args:
         variable: a name of `model.scalars`: "beta", the weight of the KL; "temperature"; "mmd.weight", ...
@@ -24,15 +25,22 @@ class Schedule(keras.callbacks.Callback):
         self.variable = variable
 
     def set_model(self, model):
-        choose("scalar of the model", self.variable, model.scalars)
         super().set_model(model)
+        self.scalar = choose("scalar of the model", self.variable, model.scalars)
 
     def at(self, step):
         """The scalar's value at an update."""
         raise NotImplementedError
 
     def on_train_batch_begin(self, batch, logs=None):
-        self.model.scalars[self.variable].assign(self.at(int(self.model.steps.numpy())))
+        self.scalar.assign(self.at(int(self.model.steps.numpy())))
+
+    def on_test_begin(self, logs=None):
+        self.held = float(self.scalar.numpy())
+        self.scalar.assign(self.at(math.inf))
+
+    def on_test_end(self, logs=None):
+        self.scalar.assign(self.held)
 
 
 @SCHEDULES.register("linear")
