@@ -159,6 +159,8 @@ def check_shape(name, shape, spec):
         raise InvalidInput(f"{name} has shape {tuple(shape)}, the model takes ({expected})")
     if tuple(shape) == wanted:
         hint = f"add a batch axis, {name}[None]"
+    elif len(wanted) == 3 and got == (wanted[2], *wanted[:2]):
+        hint = f"put the channels last, np.moveaxis({name}, 1, -1)"
     elif (*got, 1) == wanted:
         hint = f"add a channel axis, {name}[..., None]"
     else:

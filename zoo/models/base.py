@@ -58,6 +58,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
     def __init__(
         self, bound="elbo", num_samples=1, beta=1.0, penalties=(), binarize=None, masked=False, seed=None, name=None
     ):
+        check_keras()
         super().__init__(name=name, autocast=False)  # layers cast what they see; data are scored as they are
         check_positive(num_samples=num_samples)
         if binarize not in BINARIZE:
@@ -246,14 +247,27 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
             for name, spec in self.data_spec.items()
         }
 
+    def __call__(self, inputs, *args, **kwargs):
+        """As `call`, of eager inputs that were checked: here, for Keras would wrap the error."""
+        if tf.executing_eagerly() and kwargs.get("needs") is None:
+            inputs = self.inputs(**self.named(inputs))
+        return super().__call__(inputs, *args, **kwargs)
+
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):
         """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
         if not isinstance(inputs, dict):
             inputs = {self.fields_of("data")[0]: inputs}
-        if needs is None and tf.executing_eagerly():
-            inputs = self.inputs(**inputs)
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())
         return p.trace if needs is None else p
+
+
+def check_keras():
+    """Raise `InvalidInput` unless Keras runs on TensorFlow, with images [H, W, C]."""
+    backend = keras.backend.backend()
+    if backend != "tensorflow":
+        raise InvalidInput(f"Keras runs on {backend}: set KERAS_BACKEND=tensorflow before anything imports keras")
+    if keras.config.image_data_format() != "channels_last":
+        raise InvalidInput('images are [H, W, C] here: keras.config.set_image_data_format("channels_last")')
 
 
 # What a bound, penalty, metric or picture may need, in words.

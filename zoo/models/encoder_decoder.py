@@ -3,6 +3,7 @@
 import math
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo import likelihoods, networks  # noqa: F401  (registers the parts)
@@ -11,6 +12,9 @@ from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
 from zoo.models.inputs import checked
 from zoo.registry import DECODERS, ENCODERS, LIKELIHOODS
+
+BOUNDED = tuple(map(keras.activations.get, ("sigmoid", "hard_sigmoid", "softmax", "tanh", "hard_tanh", "softsign")))
+ARRANGING = (keras.layers.Reshape, keras.layers.Flatten, keras.layers.Permute)
 
 
 class EncoderDecoder(LatentVariableModel):
@@ -22,6 +26,7 @@ class EncoderDecoder(LatentVariableModel):
         """Make `encoder`, `decoder` and `likelihood_head`; a decoder that is None mirrors the encoder."""
         check_positive(data_shape=tuple(data_shape))
         self.data_shape = tuple(data_shape)
+        self.own_decoder = isinstance(decoder, keras.layers.Layer) or "class_name" in (decoder or {})
         if decoder is None:
             if isinstance(encoder, keras.layers.Layer):
                 raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
@@ -29,6 +34,26 @@ class EncoderDecoder(LatentVariableModel):
         self.likelihood_head = LIKELIHOODS.create(likelihood, data_shape=self.data_shape)
         self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
         self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
+
+    def build(self, input_shape=None):
+        """As every model's; and a decoder of one's own is tried out."""
+        fresh = not self.built
+        super().build(input_shape)
+        head = self.likelihood_head
+        if fresh and self.own_decoder and (head.discrete or head.num_parameters > 1):
+            self.refuse_bounded_decoder()
+
+    def refuse_bounded_decoder(self):
+        """Raise `InvalidInput` for a decoder that ends in a sigmoid or the like: a head takes unbounded numbers."""
+        width = self.decoder.get_build_config()["input_shape"][-1]
+        codes = tf.random.stateless_normal([64, width], [5, 7], stddev=1000.0)
+        found = np.asarray(self.decoder(tf.cast(codes, self.decoder.compute_dtype)), "float32")
+        shares = np.ptp(found, 0).any() and found.min() >= 0 and found.max() <= 1
+        if shares or getattr(last_layer(self.decoder), "activation", None) in BOUNDED:
+            raise InvalidInput(
+                "the decoder ends in a bounded activation such as a sigmoid; the likelihood "
+                "takes unbounded numbers (logits): leave that activation out"
+            )
 
     @property
     def encoder_input_shape(self):
@@ -86,3 +111,10 @@ class EncoderDecoder(LatentVariableModel):
         if math.prod(layer.bias.shape) != math.prod(bias.shape):
             bias = tf.reduce_mean(bias, range(bias.shape.rank - 1))
         layer.bias.assign(tf.reshape(bias, layer.bias.shape))
+
+
+def last_layer(layer):
+    """The last layer of a network that does more than arrange its input."""
+    while inner := [one for one in getattr(layer, "layers", ()) if not isinstance(one, ARRANGING)]:
+        layer = inner[-1]
+    return layer

@@ -1,9 +1,13 @@
 """What stops a training that goes nowhere, and data that do not fit the model."""
 
+import warnings
+
 import keras
 
 from zoo.data.check import said_range
 from zoo.errors import InvalidInput
+
+EXPLODED = 10  # times the loss before the first update
 
 
 class Guard(keras.callbacks.Callback):
@@ -17,7 +21,12 @@ class Guard(keras.callbacks.Callback):
         super().__init__()
         self.patience = patience
 
+    def on_train_begin(self, logs=None):
+        self.start = None
+
     def on_train_batch_end(self, batch, logs=None):
+        if self.start is None and "loss" in (logs or {}):
+            self.start = float(logs["loss"])
         skipped = float(self.model.skipped.result())
         if not skipped:
             return
@@ -28,6 +37,16 @@ class Guard(keras.callbacks.Callback):
                 "training stops. Lower the learning rate, clip gradients (clipnorm) or look for outliers in the data; "
                 "the last checkpoint is untouched"
             )
+
+    def on_epoch_end(self, epoch, logs=None):
+        loss = (logs or {}).get("loss", 0.0)
+        if self.start is not None and loss > EXPLODED * max(abs(self.start), 1.0):
+            warnings.warn(
+                f"epoch {epoch + 1}: the loss has gone from {self.start:.3g} up to {loss:.3g} nats; "
+                "lower the learning rate, or clip gradients (clipnorm)",
+                stacklevel=2,
+            )
+            self.start = loss
 
     def on_predict_begin(self, logs=None):
         self.model.tally.reset_state()

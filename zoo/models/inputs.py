@@ -73,6 +73,8 @@ class Inputs:
             one = choose("field of a batch", name, spec)
             found[name] = self.to_range(as_classes(tf.convert_to_tensor(value), one), one)
             check_shape(name, found[name].shape, one)
+            if None in found[name].shape[1:]:
+                found[name] = tf.ensure_shape(found[name], [None, *one.shape], name=name)
         rows = tf.shape(next(iter(found.values())))[0]
         for name, one in self.data_spec.items():
             if name not in found:

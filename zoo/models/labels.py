@@ -78,7 +78,7 @@ class Labelled(LatentVariableModel):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit`; arrays without any label are refused, and a class without one is named in a warning."""
         if is_arrays(x):
-            self.check_data(x, y)
+            self.accept(x, y)
             labels = named_fields((x, y), self.data_spec).get(self.label)
             if labels is not None:
                 labels = np.asarray(as_classes(tf.convert_to_tensor(labels), self.data_spec[self.label]))

@@ -1,12 +1,14 @@
 """The training step of every model: its players, updates that are finite, and the terms that `fit` prints."""
 
+import contextlib
+import re
 import types
 
 import keras
 import tensorflow as tf
 
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
-from zoo.data.spec import WEIGHT
+from zoo.data.spec import WEIGHT, named_fields
 from zoo.data.weights import with_class_weight
 from zoo.errors import InvalidInput
 from zoo.models.guards import Guard
@@ -96,50 +98,60 @@ class Step:
         """
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
-        x = self.check_data(x, y, kwargs.get("sample_weight"))
-        if (held_out := kwargs.get("validation_data")) is not None:
-            kwargs["validation_data"] = self.check_data(held_out)
+        weight = kwargs.pop("sample_weight", None)
         if class_weight is not None:
-            x, y, kwargs["sample_weight"] = with_class_weight(
-                self.data_spec, class_weight, x, y, kwargs.get("sample_weight")
-            )
+            x, y, weight = with_class_weight(self.data_spec, class_weight, x, y, weight)
+        x = self.accept(x, y, weight)
+        if (held_out := kwargs.get("validation_data")) is not None:
+            kwargs["validation_data"] = self.accept(held_out)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
-        return super().fit(x, y, *args, callbacks=guarded(callbacks), **kwargs)
+        with shapes_told():
+            return super().fit(x, None, *args, callbacks=guarded(callbacks), **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, callbacks=None, **kwargs):
+    def evaluate(self, x=None, y=None, *args, callbacks=None, sample_weight=None, **kwargs):
         """Keras' `evaluate`, of data as `fit` takes them."""
         if not isinstance(callbacks, keras.callbacks.CallbackList):  # `fit` has looked at its own
-            x = self.check_data(x, y, kwargs.get("sample_weight"))
-            callbacks = guarded(callbacks)
-        return super().evaluate(x, y, *args, callbacks=callbacks, **kwargs)
+            x, callbacks = self.accept(x, y, sample_weight), guarded(callbacks)
+        with shapes_told():
+            return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
 
     def predict(self, x, *args, callbacks=None, **kwargs):
         """Keras' `predict`: the reconstructions of x."""
-        return super().predict(self.check_data(x), *args, callbacks=guarded(callbacks), **kwargs)
+        with shapes_told():
+            return super().predict(self.accept(x), *args, callbacks=guarded(callbacks), **kwargs)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Keras' `train_on_batch`, of data as `fit` takes them."""
-        self.check_data(x, y, sample_weight)
-        return super().train_on_batch(x, y, sample_weight, **kwargs)
+        if class_weight is not None:
+            x, y, sample_weight = with_class_weight(self.data_spec, class_weight, x, y, sample_weight)
+        return super().train_on_batch(self.accept(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
         """Keras' `test_on_batch`, of data as `fit` takes them."""
-        self.check_data(x, y, sample_weight)
-        return super().test_on_batch(x, y, sample_weight, **kwargs)
+        return super().test_on_batch(self.accept(x, y, sample_weight), **kwargs)
 
-    def check_data(self, x, y=None, sample_weight=None):
-        """x, for Keras; `InvalidInput` unless arrays, or the first batches of what yields them, fit the model."""
+    def predict_on_batch(self, x):
+        """Keras' `predict_on_batch`: the reconstructions of x."""
+        return super().predict_on_batch(self.accept(x))
+
+    def accept(self, x, y=None, sample_weight=None):
+        """What Keras is given of data: arrays as they are or by field, and what yields batches.
+
+        Raises:
+            InvalidInput: arrays, or the first batches, do not fit the model.
+        """
+        alone = y is None and sample_weight is None
         if isinstance(x, list) or is_arrays(x):
             check_batch((x, y, sample_weight), self.batch_spec)
-        elif y is not None or sample_weight is not None:
+            return x if alone and hasattr(x, "shape") else dict(named_fields((x, y, sample_weight), self.batch_spec))
+        if not alone:
             raise InvalidInput(
                 f"a {type(x).__name__} brings targets and weights of its own: leave out y, sample_weight"
             )
-        elif isinstance(x, types.GeneratorType):
+        if isinstance(x, types.GeneratorType):
             return checked_batches(x, self.batch_spec)
-        else:
-            check_dataset(x, self.batch_spec)
+        check_dataset(x, self.batch_spec)
         return x
 
     def step_seed(self):
@@ -161,7 +173,8 @@ class Step:
         # One sum of squares: what overflows it would overflow Adam's second moments too.
         squares = [tf.nn.l2_loss(g) for _, gradients, _ in moves for g in gradients if g is not None]
         finite = fit & tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
-        self.steps.assign_add(1)
+        with tf.control_dependencies([finite]):  # and so not after the last batch, where the iterator's end is an error
+            self.steps.assign_add(1)
         apply_if(finite, moves)
         for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
             variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
@@ -258,3 +271,16 @@ def guarded(callbacks):
 
 def comes_later(callback):
     return not getattr(callback, "comes_first", False)
+
+
+@contextlib.contextmanager
+def shapes_told():
+    """A batch whose shape is only known in the graph, and wrong, is told in one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"Shape of tensor \w+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
+        if found is None:
+            raise
+        got, wanted = found.groups()
+        raise InvalidInput(f"a later batch has shape {got}, the model takes {wanted}") from None

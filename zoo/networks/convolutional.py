@@ -3,7 +3,7 @@
 import keras
 
 from zoo.errors import InvalidInput, check_positive
-from zoo.networks.mlp import Chain, dense_layers
+from zoo.networks.mlp import Chain, activation_function, dense_layers
 from zoo.registry import DECODERS, ENCODERS
 
 
@@ -61,6 +61,7 @@ class GatedConv(keras.layers.Layer):
 
 def convolution(layer, filters, kernel, strides, activation, batch_norm, gated):
     """A convolution with its normalisation and activation, as a list of layers."""
+    activation = activation_function(activation)
     if gated:
         return [GatedConv(filters, layer(2 * filters, kernel, strides=strides, padding="same"))]
     if batch_norm:
@@ -77,7 +78,7 @@ class Residual(keras.layers.Layer):
 
     def __init__(self, filters, activation, **kwargs):
         super().__init__(**kwargs)
-        self.activation = keras.activations.get(activation)
+        self.activation = activation_function(activation)
         self.first = keras.layers.Conv2D(filters, 3, padding="same")
         self.second = keras.layers.Conv2D(filters, 3, padding="same")
 

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_positive, nearest
 from zoo.numerics import softplus
 from zoo.registry import DECODERS, ENCODERS
 
@@ -45,7 +45,15 @@ class GatedDense(keras.layers.Layer):
 
 def activation_function(name):
     """What a Keras activation name stands for; softplus is spelt so that it does not overflow in TFLite."""
-    return softplus if name == "softplus" else keras.activations.get(name)
+    if name == "softplus":
+        return softplus
+    try:
+        return keras.activations.get(name)
+    except (ValueError, TypeError):
+        known = [
+            one for one in dir(keras.activations) if one[0].islower() and one not in ("get", "serialize", "deserialize")
+        ]
+        raise InvalidInput(f"unknown activation {name!r}; {nearest(name, known)}") from None
 
 
 def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=False):

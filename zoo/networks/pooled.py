@@ -4,7 +4,7 @@ import keras
 
 from zoo.errors import InvalidInput
 from zoo.networks.convolutional import halvings
-from zoo.networks.mlp import Chain, dense_layers
+from zoo.networks.mlp import Chain, activation_function, dense_layers
 from zoo.registry import ENCODERS
 
 
@@ -28,7 +28,7 @@ def pooled_conv_encoder(data_shape, filters=(16, 32), hidden_units=(128,), activ
     layers = []
     for channels, share in zip(filters, shares, strict=False):
         layers += [
-            keras.layers.Conv2D(channels, 3, padding="same", activation=activation),
+            keras.layers.Conv2D(channels, 3, padding="same", activation=activation_function(activation)),
             keras.layers.MaxPooling2D(2, padding="same"),
             keras.layers.Dropout(share),
         ]

@@ -79,7 +79,7 @@ class Recipe:
 
     def make_optimizer(self, steps_per_epoch):
         """The Keras optimiser, for so many updates in an epoch."""
-        rate = self.learning_rate
+        rate = float(self.learning_rate)
         if self.schedule == "cosine" or self.warmup_steps:
             starts = [epoch * steps_per_epoch for epoch in (0, *(self.restarts or []), self.epochs)]
             parts = [self.part(stop - start) for start, stop in itertools.pairwise(starts)]
