@@ -1,0 +1,112 @@
+"""Keras' verbs as doors: what comes in is checked, named, and used or refused."""
+
+import contextlib
+import re
+import types
+
+import keras
+import tensorflow as tf
+
+from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
+from zoo.data.spec import named_fields
+from zoo.data.weights import with_class_weight
+from zoo.errors import InvalidInput
+from zoo.models.guards import Guard
+
+
+class Doors:
+    """Keras' `fit`, `evaluate` and `predict`, also on batches; mixed into `LatentVariableModel`, before Keras' model."""
+
+    def fit(self, x=None, y=None, *args, callbacks=None, class_weight=None, **kwargs):
+        """Keras' `fit`, which first checks the data, and stops with a clear message on later ones that do not fit.
+
+        Args:
+            x: a batch's fields as arrays (`zoo.data.named_fields`), or whatever yields batches.
+            y: the labels of a model that takes some; of another a target of x's shape, which the likelihood scores in
+                place of x, as for denoising (Im et al. 2017, arXiv:1511.06406).
+            sample_weight: [N], how much each row counts, in training and in the means that are printed.
+            class_weight: {class: weight}, such weights by the rows' labels; 1 where a label is unknown.
+        """
+        if self._compile_loss is not None:
+            raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        weight = kwargs.pop("sample_weight", None)
+        if class_weight is not None:
+            x, y, weight = with_class_weight(self.data_spec, class_weight, x, y, weight)
+        x = self.accept(x, y, weight)
+        if (held_out := kwargs.get("validation_data")) is not None:
+            kwargs["validation_data"] = self.accept(held_out)
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
+        with shapes_told():
+            return super().fit(x, None, *args, callbacks=guarded(callbacks), **kwargs)
+
+    def evaluate(self, x=None, y=None, *args, callbacks=None, sample_weight=None, **kwargs):
+        """Keras' `evaluate`, of data as `fit` takes them."""
+        if not isinstance(callbacks, keras.callbacks.CallbackList):  # `fit` has looked at its own
+            x, callbacks = self.accept(x, y, sample_weight), guarded(callbacks)
+        with shapes_told():
+            return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
+
+    def predict(self, x, *args, callbacks=None, **kwargs):
+        """Keras' `predict`: the reconstructions of x."""
+        with shapes_told():
+            return super().predict(self.accept(x), *args, callbacks=guarded(callbacks), **kwargs)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
+        """Keras' `train_on_batch`, of data as `fit` takes them."""
+        if class_weight is not None:
+            x, y, sample_weight = with_class_weight(self.data_spec, class_weight, x, y, sample_weight)
+        return super().train_on_batch(self.accept(x, y, sample_weight), **kwargs)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
+        """Keras' `test_on_batch`, of data as `fit` takes them."""
+        return super().test_on_batch(self.accept(x, y, sample_weight), **kwargs)
+
+    def predict_on_batch(self, x):
+        """Keras' `predict_on_batch`: the reconstructions of x."""
+        return super().predict_on_batch(self.accept(x))
+
+    def accept(self, x, y=None, sample_weight=None):
+        """What Keras is given of data: arrays as they are or by field, and what yields batches.
+
+        Raises:
+            InvalidInput: arrays, or the first batches, do not fit the model.
+        """
+        alone = y is None and sample_weight is None
+        if isinstance(x, list) or is_arrays(x):
+            check_batch((x, y, sample_weight), self.batch_spec)
+            return x if alone and hasattr(x, "shape") else dict(named_fields((x, y, sample_weight), self.batch_spec))
+        if not alone:
+            raise InvalidInput(
+                f"a {type(x).__name__} brings targets and weights of its own: leave out y, sample_weight"
+            )
+        if isinstance(x, types.GeneratorType):
+            return checked_batches(x, self.batch_spec)
+        check_dataset(x, self.batch_spec)
+        return x
+
+
+def guarded(callbacks):
+    """Keras' callbacks with a `Guard`; those that say so come first."""
+    if not isinstance(callbacks, keras.callbacks.CallbackList):
+        return sorted([*(callbacks or []), Guard()], key=comes_later)
+    callbacks.append(Guard())
+    callbacks.callbacks.sort(key=comes_later)
+    return callbacks
+
+
+def comes_later(callback):
+    return not getattr(callback, "comes_first", False)
+
+
+@contextlib.contextmanager
+def shapes_told():
+    """A batch whose shape is only known in the graph, and wrong, is told in one line."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        found = re.search(r"Shape of tensor \w+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
+        if found is None:
+            raise
+        got, wanted = found.groups()
+        raise InvalidInput(f"a later batch has shape {got}, the model takes {wanted}") from None
