@@ -15,7 +15,7 @@ from zoo.models.guards import Guard
 
 
 class Doors:
-    """Keras' `fit`, `evaluate` and `predict`, also on batches; mixed into `LatentVariableModel`, before Keras' model."""
+    """Keras' `fit`, `evaluate` and `predict`, also on batches; comes before Keras' model in the order of classes."""
 
     def fit(self, x=None, y=None, *args, callbacks=None, class_weight=None, **kwargs):
         """Keras' `fit`, which first checks the data, and stops with a clear message on later ones that do not fit.
