@@ -1,4 +1,4 @@
-"""Numbers that neither overflow nor cancel, spelt in operators that TFLite takes."""
+"""Numbers that neither overflow nor cancel, spelt in operators that TFLite takes; and sums over several devices."""
 
 import tensorflow as tf
 
@@ -20,3 +20,10 @@ def soft_scale(raw, minimum):
     width = MAX_SCALE - minimum
     s = softplus(tf.cast(raw, tf.float32) - minimum)
     return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
+
+
+def over_replicas(value):
+    """The sum of a tensor over the replicas that take a step together; itself on one device."""
+    replicas = tf.distribute.get_replica_context()
+    alone = replicas is None or replicas.num_replicas_in_sync == 1
+    return value if alone else replicas.all_reduce("sum", value)

@@ -8,6 +8,7 @@ from zoo.errors import InvalidInput
 from zoo.models.guards import StopWhenNotFinite
 from zoo.models.metrics import ActiveUnits
 from zoo.models.updates import apply_if
+from zoo.numerics import over_replicas
 from zoo.objectives.adversaries import Player
 
 
@@ -125,7 +126,9 @@ class Step:
         with tf.GradientTape(persistent=len(players) > 1) as tape:
             p = self.forward(inputs, seed, training=True)
             costs = {player.name: player.cost(p) for player in players}
-            totals = [self.total(costs[player.name], player.optimizer) for player in players]
+            rows = tf.cast(tf.shape(p.trace.log_mass)[2], tf.float32)
+            share = rows / over_replicas(rows)
+            totals = [self.total(costs[player.name], player.optimizer, share) for player in players]
         found, moves = {}, []
         for player, total in zip(players, totals, strict=True):
             pairs = zip(player.variables, tape.gradient(total, player.variables), strict=True)
@@ -140,9 +143,9 @@ class Step:
         p = self(inputs, training=training, seed=seed, needs=self.bound.func.needs if training else ())
         return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})
 
-    def total(self, cost, optimizer):
-        """A cost with the layers' regularisers, scaled for mixed precision and for the sum over replicas."""
-        return optimizer.scale_loss(cost + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
+    def total(self, cost, optimizer, share):
+        """A cost with the layers' regularisers, scaled for mixed precision and by a replica's share of the batch."""
+        return optimizer.scale_loss(share * (cost + sum(self.losses)))
 
     def test_step(self, batch):
         # The latents' seed does not depend on the step, so that two evaluations of the same weights agree.
