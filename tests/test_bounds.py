@@ -94,7 +94,7 @@ def exact_gradient(model, bound, beta):
 
 
 def estimator(model, repeats=1):
-    """(number of a step -> gradients of the objective by `players`, side by side, each example drawn `repeats` times)."""
+    """Number of a step -> gradients of the objective by `players`, side by side; X is drawn for `repeats` times."""
     places = [next(i for i, v in enumerate(model.trainable_variables) if v is w) for w in players(model)]
     model.compile("sgd")
     inputs = {"x": tf.repeat(X, repeats, 0)}

@@ -5,6 +5,7 @@ import inspect
 import keras
 import tensorflow as tf
 
+from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.inputs import Inputs
 from zoo.models.step import Step
@@ -122,7 +123,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
 
     def locations(self, inputs):
         """Name -> [B, ...]: the location of each latent's posterior."""
-        return {name: posterior.mean() for name, posterior in self.posteriors(inputs).items()}
+        return {name: location(posterior) for name, posterior in self.posteriors(inputs).items()}
 
     def between(self, start, stop, place):
         """Latents by name, at `place` in [0, 1] on the way from `start` to `stop`."""

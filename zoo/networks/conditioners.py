@@ -53,6 +53,8 @@ class Conditioner(keras.layers.Layer):
         )
 
     def call(self, x, bias):
+        if x.shape.rank == 1:  # one point
+            return self.call(x[None], bias)[0]
         x = self.activation(self.layers[0](x) + bias)
         for layer in self.layers[1:-1]:
             x = self.activation(layer(x))
