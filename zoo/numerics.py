@@ -10,6 +10,13 @@ def softplus(value):
     return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
 
 
+def softmax(logits):
+    """tf.nn.softmax over the last axis, of tensors of any rank: oneDNN's takes no more than five axes."""
+    if logits.shape.rank <= 5:
+        return tf.nn.softmax(logits, -1)
+    return tf.reshape(tf.nn.softmax(tf.reshape(logits, [-1, logits.shape[-1]]), -1), tf.shape(logits))
+
+
 def soft_scale(raw, minimum):
     """A positive scale, softly limited to [minimum, 1000], so that no density overflows: softplus in between.
 

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.guards import check_precision
 from zoo.models.inputs import Inputs
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
@@ -57,6 +58,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
     def __init__(
         self, bound="elbo", num_samples=1, beta=1.0, penalties=(), binarize=None, masked=False, seed=0, name=None
     ):
+        check_precision()
         super().__init__(name=name, autocast=False)  # layers cast what they see; data are scored as they are
         check_positive(num_samples=num_samples)
         if binarize not in BINARIZE:
