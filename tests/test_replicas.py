@@ -42,7 +42,7 @@ for name, config in CASES:
     (one_logs, one), (two_logs, both) = (updated(strategy, name, config) for strategy in (None, two))
     for (path, a), b in zip(one.items(), both.values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=2e-6, err_msg=f"{name} {config} {path}")
-    for term, value in one_logs.items():
+    for term, value in one_logs.items() if name != "m1_m2" else []:  # whose KL of z1 is estimated from the draws
         np.testing.assert_allclose(two_logs[term], value, rtol=1e-3, atol=2e-3, err_msg=f"{name} {config} {term}")
 """
 
