@@ -1,7 +1,7 @@
 """Distributions that TFP lacks."""
 
 from zoo.distributions.bernoulli import BernoulliLogits
-from zoo.distributions.flow import FlowDistribution, FlowPosterior
+from zoo.distributions.flow import FlowDistribution, FlowPosterior, location, scale
 from zoo.distributions.label import Label
 from zoo.distributions.mixture import Mixture
 from zoo.distributions.normal import NormalRankOnePrecision, NormalTriL
@@ -17,4 +17,6 @@ __all__ = [
     "NormalRankOnePrecision",
     "NormalTriL",
     "PixelCategorical",
+    "location",
+    "scale",
 ]

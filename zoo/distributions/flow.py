@@ -1,6 +1,5 @@
 """A distribution pushed through layers that keep account of volumes."""
 
-import tensorflow as tf
 import tensorflow_probability as tfp
 
 tfd = tfp.distributions
@@ -78,16 +77,23 @@ class FlowDistribution(tfd.Distribution):
 
 
 class FlowPosterior(FlowDistribution):
-    """A flow as a posterior: its location is the base's, pushed; its scale is the base's.
+    """A flow as a posterior, with a location and a scale: its base's, of which the first is pushed.
 
-    Neither is a moment: no flow but a linear one has those in closed form.
+    Neither is a moment: no flow but a linear one has those in closed form, and TFP says so of `mean` and `stddev`.
     """
 
-    def _mean(self):
+    def location(self):
         return self.push(self.distribution.mean())[0]
 
-    def _stddev(self):
+    def scale(self):
         return self.distribution.stddev()
 
-    def _variance(self):
-        return tf.square(self._stddev())
+
+def location(posterior):
+    """[..., D]: the point that stands for a posterior: its mean, or a flow's location."""
+    return posterior.location() if isinstance(posterior, FlowPosterior) else posterior.mean()
+
+
+def scale(posterior):
+    """[..., D]: how wide a posterior is: its standard deviation, or a flow's scale."""
+    return posterior.scale() if isinstance(posterior, FlowPosterior) else posterior.stddev()

@@ -29,7 +29,8 @@ class NormalTriL(tfp.distributions.MultivariateNormalTriL):
 class NormalRankOnePrecision(tfp.distributions.Distribution):
     """N(loc, C) whose precision is diagonal plus rank one: C^-1 = diag(precision) + factor factor^T.
 
-    Its covariance has full rank and costs O(D). Rezende, Mohamed & Wierstra 2014, arXiv:1401.4082, section 4.3.
+    Its covariance has full rank, and no matrix is made of it, as TFP's distribution of a precision factor makes it for
+    the variance. Rezende, Mohamed & Wierstra 2014, arXiv:1401.4082, section 4.3.
 
     Args:
         loc: [..., D].
@@ -40,9 +41,6 @@ class NormalRankOnePrecision(tfp.distributions.Distribution):
     def __init__(self, loc, precision, factor, name="NormalRankOnePrecision"):
         parameters = dict(locals())
         self.loc, self.precision, self.factor = loc, precision, factor
-        # The share of u^T D^-1 u that the rank-one term leaves: eta = 1 / (1 + u^T D^-1 u).
-        self._quotient = tf.reduce_sum(tf.square(factor) / precision, -1, keepdims=True)
-        self._eta = 1 / (1 + self._quotient)
         super().__init__(
             dtype=loc.dtype,
             reparameterization_type=tfp.distributions.FULLY_REPARAMETERIZED,
@@ -63,30 +61,39 @@ class NormalRankOnePrecision(tfp.distributions.Distribution):
     def _event_shape_tensor(self):
         return tf.shape(self.loc)[-1:]
 
+    def shares(self):
+        """[..., D]: u_d^2 / d_d of each unit, u the factor and d the precision."""
+        return tf.square(self.factor) / self.precision
+
     def _sample_n(self, n, seed=None):
-        # R = D^-1/2 - (1 - sqrt eta) / (u^T D^-1 u) D^-1 u u^T D^-1/2 has R R^T = C;
-        # (1 - sqrt eta) / (u^T D^-1 u) = eta / (1 + sqrt eta), which is finite at u = 0.
-        noise = tf.random.stateless_normal(
-            tf.concat([[n], tf.shape(self.loc)], 0), seed, dtype=self.dtype, alg="philox"
-        )
-        white = noise / tf.sqrt(self.precision)
-        along = tf.reduce_sum(self.factor * white, -1, keepdims=True)
-        shrink = self._eta / (1 + tf.sqrt(self._eta))
-        return self.loc + white - shrink * along * self.factor / self.precision
+        # R = D^-1/2 - (1 - sqrt eta) / (u^T D^-1 u) D^-1 u u^T D^-1/2 has R R^T = C, with eta = 1 / (1 + u^T D^-1 u);
+        # (1 - sqrt eta) / (u^T D^-1 u) = eta / (1 + sqrt eta), which is finite at u = 0. In double precision, for where
+        # u is large the two terms cancel along it.
+        shape = tf.concat([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0)
+        noise = tf.random.stateless_normal(shape, tfp.random.sanitize_seed(seed), dtype=self.dtype, alg="philox")
+        noise, precision, factor = (tf.cast(value, tf.float64) for value in (noise, self.precision, self.factor))
+        eta = 1 / (1 + tf.reduce_sum(tf.square(factor) / precision, -1, keepdims=True))
+        white = noise / tf.sqrt(precision)
+        along = tf.reduce_sum(factor * white, -1, keepdims=True)
+        return self.loc + tf.cast(white - eta / (1 + tf.sqrt(eta)) * along * factor / precision, self.dtype)
 
     def _log_prob(self, value):
         centred = value - self.loc
         square = tf.reduce_sum(self.precision * tf.square(centred), -1)
         square += tf.square(tf.reduce_sum(self.factor * centred, -1))
-        log_det = tf.reduce_sum(tf.math.log(self.precision), -1) - tf.math.log(self._eta[..., 0])
+        log_det = tf.reduce_sum(tf.math.log(self.precision), -1) + tf.math.log1p(tf.reduce_sum(self.shares(), -1))
         size = tf.cast(self.loc.shape[-1], self.dtype)
         return 0.5 * (log_det - square - size * math.log(2 * math.pi))
 
     def _mean(self):
-        return self.loc
+        return self.loc + tf.zeros_like(self.shares())
 
     def _variance(self):
-        return 1 / self.precision - self._eta * tf.square(self.factor / self.precision)
+        # C_dd = (1 + the sum of the other units' shares) / (1 + the sum of all) / precision_d: nothing is subtracted.
+        shares = self.shares()
+        others = 1 + tf.tensordot(shares, 1 - tf.eye(shares.shape[-1], dtype=self.dtype), 1)
+        variance = others / (1 + tf.reduce_sum(shares, -1, keepdims=True)) / self.precision
+        return variance + tf.zeros_like(self.loc)
 
     def _stddev(self):
         return tf.sqrt(self._variance())

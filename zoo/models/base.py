@@ -6,7 +6,9 @@ import random
 import keras
 import tensorflow as tf
 
+from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.guards import check_keras
 from zoo.models.inputs import Inputs
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
@@ -127,7 +129,7 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
 
     def locations(self, inputs):
         """Name -> [B, ...]: the location of each latent's posterior."""
-        return {name: posterior.mean() for name, posterior in self.posteriors(inputs).items()}
+        return {name: location(posterior) for name, posterior in self.posteriors(inputs).items()}
 
     def between(self, start, stop, place):
         """Latents by name, at `place` in [0, 1] on the way from `start` to `stop`."""
@@ -259,15 +261,6 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
             inputs = {self.fields_of("data")[0]: inputs}
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())
         return p.trace if needs is None else p
-
-
-def check_keras():
-    """Raise `InvalidInput` unless Keras runs on TensorFlow, with images [H, W, C]."""
-    backend = keras.backend.backend()
-    if backend != "tensorflow":
-        raise InvalidInput(f"Keras runs on {backend}: set KERAS_BACKEND=tensorflow before anything imports keras")
-    if keras.config.image_data_format() != "channels_last":
-        raise InvalidInput('images are [H, W, C] here: keras.config.set_image_data_format("channels_last")')
 
 
 # What a bound, penalty, metric or picture may need, in words.

@@ -1,4 +1,4 @@
-"""What stops a training that goes nowhere, and data that do not fit the model."""
+"""What stops a training that goes nowhere, before it begins or once it shows, and data that do not fit the model."""
 
 import warnings
 
@@ -7,11 +7,32 @@ import keras
 from zoo.data.check import said_range
 from zoo.errors import InvalidInput
 
+POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 EXPLODED = 10  # times the loss before the first update
+
+
+def check_keras():
+    """Raise `InvalidInput` unless Keras runs on TensorFlow, with images [H, W, C] and weights in float32."""
+    backend, policy = keras.backend.backend(), keras.config.dtype_policy().name
+    if backend != "tensorflow":
+        raise InvalidInput(f"Keras runs on {backend}: set KERAS_BACKEND=tensorflow before anything imports keras")
+    if keras.config.image_data_format() != "channels_last":
+        raise InvalidInput('images are [H, W, C] here: keras.config.set_image_data_format("channels_last")')
+    if keras.config.floatx() != "float32":
+        raise InvalidInput(
+            f"models take float32, and Keras' floatx is {keras.config.floatx()}: keras.config.set_floatx('float32')"
+        )
+    if policy not in POLICIES:
+        mixed = f"mixed_{policy}" if f"mixed_{policy}" in POLICIES else "float32"
+        raise InvalidInput(
+            f"log densities need float32, and Keras' dtype policy is {policy}: keras.config.set_dtype_policy({mixed!r})"
+        )
 
 
 class Guard(keras.callbacks.Callback):
     """Stops with a clear message on rows that do not fit the model, and on updates that stay non-finite.
+
+    Not while the scale of a loss in half precision is falling, which takes as many updates as it has to be halved.
 
     Args:
         patience: how many updates of one epoch may be left out, or all of it, before training stops.
@@ -31,12 +52,17 @@ class Guard(keras.callbacks.Callback):
         if not skipped:
             return
         self.check_rows(batch)
-        if skipped >= min(self.patience, self.params.get("steps") or self.patience):
+        if skipped >= min(self.patience, self.params.get("steps") or self.patience) and not self.scale_falls():
             raise FloatingPointError(
                 f"{int(skipped)} updates of this epoch had a loss or gradient that is not finite, and were skipped; "
                 "training stops. Lower the learning rate, clip gradients (clipnorm) or look for outliers in the data; "
                 "the last checkpoint is untouched"
             )
+
+    def scale_falls(self):
+        """Whether the loss is scaled, still by more than 1."""
+        optimizer = self.model.optimizer
+        return isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and bool(optimizer.dynamic_scale > 1)
 
     def on_epoch_end(self, epoch, logs=None):
         loss = (logs or {}).get("loss", 0.0)

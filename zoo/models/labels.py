@@ -12,6 +12,7 @@ from zoo.data.spec import FieldSpec, named_fields
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
 from zoo.models.inputs import as_classes
+from zoo.numerics import over_replicas
 from zoo.objectives.classification import Classification
 from zoo.rows import split_rows, uniform_int_rows
 
@@ -112,14 +113,12 @@ class Labelled(LatentVariableModel):
         return tf.zeros([tf.shape(self.image(inputs))[0], self.num_classes]) if y is None else self.one_hot(y)
 
     def row_weight(self, inputs):
-        """[B]: how much each row counts, whatever the share of labelled ones in the batch."""
+        """[B]: how much each row counts, whatever the share of labelled ones in the batch, of all replicas."""
         known = tf.reduce_sum(self.targets(inputs), -1)
-        size, labelled = tf.cast(tf.shape(known)[0], tf.float32), tf.reduce_sum(known)
-        natural = labelled / size
-        if self.labelled_fraction is not None:
-            natural = self.labelled_fraction
-        elif "labelled_fraction" in inputs:
-            natural = tf.reduce_mean(inputs["labelled_fraction"])
+        told = tf.cast(inputs.get("labelled_fraction", known), tf.float32)
+        sums = tf.stack([tf.cast(tf.size(known), tf.float32), tf.reduce_sum(known), tf.reduce_sum(told)])
+        size, labelled, told = tf.unstack(over_replicas(sums))
+        natural = told / size if self.labelled_fraction is None else self.labelled_fraction
         both = tf.cast((labelled > 0) & (labelled < size), tf.float32)
         of_labelled = tf.math.divide_no_nan(size, labelled)
         of_others = tf.math.divide_no_nan(size, size - labelled)

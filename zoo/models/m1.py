@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.distributions import location
 from zoo.errors import InvalidInput
 from zoo.models.labels import Labelled
 from zoo.models.vae import VAE
@@ -48,11 +49,11 @@ class M1(Labelled, VAE):
         return tf.cast(self.classifier_output(self.classifier(z)), tf.float32)
 
     def label_logits(self, x):
-        return self.logits_of(self.posterior(x).mean())
+        return self.logits_of(location(self.posterior(x)))
 
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
         p = super().run(inputs, num_samples=num_samples, training=training, seed=seed)
-        features = p.trace.latents["z"][0, 0] if training else p.posterior["z"].mean()
+        features = p.trace.latents["z"][0, 0] if training else location(p.posterior["z"])
         q = tfp.distributions.OneHotCategorical(logits=self.logits_of(tf.stop_gradient(features)))
         trace = p.trace._replace(row_weight=self.row_weight(inputs))
         return p._replace(trace=trace, posterior={**p.posterior, self.label: q})

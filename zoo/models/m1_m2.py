@@ -19,6 +19,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.distributions import location
 from zoo.errors import InvalidInput
 from zoo.likelihoods.normal import Normal
 from zoo.models.inputs import checked
@@ -123,7 +124,7 @@ class M1M2(LabelledGenerator, VAE):
         if self.joint:
             super().adapt(dataset)
             return
-        batches = [VAE.posterior(self, self.image(fields)).mean().numpy() for fields in self.batches(dataset)]
+        batches = [location(VAE.posterior(self, self.image(fields))).numpy() for fields in self.batches(dataset)]
         kept = np.concatenate(batches).std(0) > VARIES
         if not kept.any():
             raise InvalidInput("no unit of z1 varies over the data: train an m1 first, and take it over by take(m1)")
@@ -132,12 +133,12 @@ class M1M2(LabelledGenerator, VAE):
     # p and q
 
     def label_logits(self, x):
-        return self.m2.label_logits(VAE.posterior(self, x).mean())
+        return self.m2.label_logits(location(VAE.posterior(self, x)))
 
     @checked
     def posterior(self, x, y=None):
         """q(z | z1, y) at the location of z1; where y is unknown, at the probabilities q(y | x)."""
-        return self.m2.posterior(VAE.posterior(self, x).mean(), y)
+        return self.m2.posterior(location(VAE.posterior(self, x)), y)
 
     def prior(self):
         """p(z), over m2's units."""
@@ -158,7 +159,7 @@ class M1M2(LabelledGenerator, VAE):
         target, seeds = self.targets(inputs), tf.unstack(tf.random.split(seed, 3, alg="philox"))
         first = VAE.posterior(self, self.image(inputs))
         z1, log_posterior1 = first.experimental_sample_and_log_prob(num_samples, seed=seeds[0])
-        log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if num_samples == 1 else first.mean()))
+        log_q = tf.nn.log_softmax(self.m2.label_logits(z1[0] if num_samples == 1 else location(first)))
         y, log_mass, log_posterior_y = self.m2.values(log_q, target, num_samples, seeds[2], training)
         z, log_posterior, kl, posterior = self.m2.infer(z1, y, 1, seeds[1])
         label = {} if y is None else {self.label: y}
@@ -194,7 +195,7 @@ class M1M2(LabelledGenerator, VAE):
 
     def posteriors(self, inputs):
         first = VAE.posterior(self, self.image(inputs))
-        return {"z": self.m2.posterior(first.mean(), **self.condition_of(inputs)), "z1": first}
+        return {"z": self.m2.posterior(location(first), **self.condition_of(inputs)), "z1": first}
 
     def likelihoods(self, latents, condition):
         if "z1" in latents:

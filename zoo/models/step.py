@@ -7,6 +7,7 @@ from zoo.data.spec import WEIGHT
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
 from zoo.models.updates import apply_if
+from zoo.numerics import over_replicas
 from zoo.objectives.adversaries import Player
 
 
@@ -118,7 +119,9 @@ class Step(Doors):
         with tf.GradientTape(persistent=len(players) > 1) as tape:
             p = self.forward(inputs, seed, training=True)
             costs = {player.name: player.cost(p) for player in players}
-            totals = [self.total(costs[player.name], player.optimizer) for player in players]
+            rows = tf.cast(tf.shape(p.trace.log_mass)[2], tf.float32)
+            share = rows / over_replicas(rows)
+            totals = [self.total(costs[player.name], player.optimizer, share) for player in players]
         found, moves = {}, []
         for player, total in zip(players, totals, strict=True):
             pairs = zip(player.variables, tape.gradient(total, player.variables), strict=True)
@@ -135,9 +138,9 @@ class Step(Doors):
             p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
         return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})
 
-    def total(self, cost, optimizer):
-        """A cost with the layers' regularisers, scaled for mixed precision and for the sum over replicas."""
-        return optimizer.scale_loss(cost + sum(self.losses)) / self.distribute_strategy.num_replicas_in_sync
+    def total(self, cost, optimizer, share):
+        """A cost with the layers' regularisers, scaled for mixed precision and by a replica's share of the batch."""
+        return optimizer.scale_loss(share * (cost + sum(self.losses)))
 
     def test_step(self, batch):
         # Each batch has draws of its own, and two evaluations of the same weights the same ones.

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
 from zoo.randomness import as_seed
 
@@ -119,9 +120,9 @@ class Verbs:
 
     def serve_encode(self, **fields):
         posteriors = self.posteriors(self.observed(fields))
-        found = {name: posteriors[name].mean() for name in self.latent_spec}
+        found = {name: location(posteriors[name]) for name in self.latent_spec}
         scales = self.latent_spec if "scale" in self.offers else ()
-        return {**found, **{f"{name}_scale": posteriors[name].stddev() for name in scales}}
+        return {**found, **{f"{name}_scale": scale(posteriors[name]) for name in scales}}
 
     def serve_decode(self, **fields):
         latents = {name: fields[name] for name in self.latent_spec}

@@ -14,7 +14,7 @@ from zoo import bijectors
 from zoo.bijectors.coupling import halves
 from zoo.errors import InvalidInput, check_positive
 from zoo.networks.mlp import Dense
-from zoo.numerics import softplus
+from zoo.numerics import softmax, softplus
 
 UNIT = math.log(math.e - 1)  # softplus(UNIT) = 1
 
@@ -53,6 +53,8 @@ class Conditioner(keras.layers.Layer):
         )
 
     def call(self, x, bias):
+        if x.shape.rank == 1:  # one point
+            return self.call(x[None], bias)[0]
         x = self.activation(self.layers[0](x) + bias)
         for layer in self.layers[1:-1]:
             x = self.activation(layer(x))
@@ -163,4 +165,4 @@ class SplineCoupling(Conditioner):
 
     def lengths(self, numbers):
         """[..., K] -> positive lengths that sum to 2 limit."""
-        return 2 * self.limit * (1e-3 / self.bins + (1 - 1e-3) * tf.nn.softmax(numbers, -1))
+        return 2 * self.limit * (1e-3 / self.bins + (1 - 1e-3) * softmax(numbers))

@@ -10,6 +10,7 @@ import math
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
+from zoo.numerics import over_replicas
 from zoo.registry import BOUNDS
 
 
@@ -61,10 +62,11 @@ def stl(trace):
 def dreg(trace):
     """The importance-weighted bound with the doubly reparameterised gradient, which does not fade with the draws.
 
-    Unbiased for `iwae`'s bound. Tucker et al. 2019, arXiv:1810.04152.
+    Unbiased for `iwae`'s bound. Tucker et al. 2019, arXiv:1810.04152; there beta = 1. Where log q weighs beta, so does
+    its score, of which a draw's share v of the weights takes beta v (1 - v) from v along the path.
     """
-    weights = tf.stop_gradient(tf.nn.softmax(trace.log_weight, 0))
-    path = tf.reduce_sum(tf.square(weights) * trace.along_path, 0, keepdims=True)
+    share = tf.stop_gradient(tf.nn.softmax(trace.log_weight, 0))
+    path = tf.reduce_sum(share * (1 - trace.beta * (1 - share)) * trace.along_path, 0, keepdims=True)
     return trace.expect(log_mean_exp(trace.log_weight) + path) + trace.entropy
 
 
@@ -123,11 +125,11 @@ def kl_balancing(trace):
     """The ELBO, but while the KL is warmed up (beta < 1) a level's KL weighs as much as its share in the nats per unit.
 
     So levels that carry little are cheap to use. The weights are constants with the mean 1 over the levels, from the
-    batch's mean KL. After Vahdat & Kautz 2020, arXiv:2007.03898, appendix A.
+    whole batch's mean KL. After Vahdat & Kautz 2020, arXiv:2007.03898, appendix A.
     """
     kl = trace.kl
     units = {name: math.prod(latent.shape[3:]) for name, latent in trace.latents.items()}
-    density = {name: tf.stop_gradient(tf.reduce_mean(value)) / units.get(name, 1) + 1e-3 for name, value in kl.items()}
+    density = {name: batch_mean(value, trace) / units.get(name, 1) + 1e-3 for name, value in kl.items()}
     mean = sum(density.values()) / len(density)
     warming = tf.cast(tf.convert_to_tensor(trace.beta) < 1, mean.dtype)
     total = sum(value * (1 + warming * (density[name] / mean - 1)) for name, value in kl.items())
@@ -136,30 +138,41 @@ def kl_balancing(trace):
 
 @BOUNDS.register("free_bits")
 def free_bits(trace, nats=0.5, num_groups=1):
-    """ELBO whose KL is free up to `nats` in each group of units of each latent.
+    """ELBO whose KL is free up to `nats` in each group of units of each latent; with 0 it is the ELBO.
 
-    The KL of a group is its mean over the batch, as in the paper, so the value is one number for the batch, in [B].
-    Kingma et al. 2016, arXiv:1606.04934, appendix C.8.
+    The KL of a group is its mean over the whole batch, as in the paper, in which a row counts by its `row_weight`;
+    where that is free each row pays beta `nats` in its place. Kingma et al. 2016, arXiv:1606.04934, appendix C.8.
 
     Args:
-        nats: lambda, the KL a group may have for free.
+        nats: lambda, the KL a group may have for free, before it is weighted by beta.
         num_groups: into how many groups of neighbouring units a latent is divided; 1 takes it as a whole.
 
     Raises:
-        InvalidInput: groups asked for where the KL has no closed form per unit, or that do not divide the units.
+        InvalidInput: nats below 0, or groups asked for where the KL has no closed form per unit, or that do not divide
+            the units.
     """
-    total = 0.0
+    if not 0 <= nats < math.inf:
+        raise InvalidInput(f"free_bits: nats is a number from 0, got {nats!r}")
+    if nats == 0:
+        return elbo(trace)
+    total, allowed = 0.0, nats * trace.beta
     for name, kl in trace.kl.items():
-        if num_groups == 1:
-            groups = tf.reduce_mean(kl)[None]
-        else:
+        groups = kl[:, None]
+        if num_groups > 1:
             units = trace.kl_per_unit.get(name)
             if units is None or units.shape[-1] % num_groups:
                 size = "no KL per unit" if units is None else f"{units.shape[-1]} units"
                 raise InvalidInput(f"free_bits: latent {name!r} has {size}, which {num_groups} groups cannot divide")
-            groups = tf.reduce_sum(tf.reshape(tf.reduce_mean(units, 0), [num_groups, -1]), -1)
-        total += tf.reduce_sum(tf.maximum(groups, nats))
+            groups = tf.reduce_sum(tf.reshape(units, [-1, num_groups, units.shape[-1] // num_groups]), -1)
+        total += tf.reduce_sum(tf.where(batch_mean(groups, trace) > allowed, groups, allowed), -1)
     return trace.reconstruction + trace.entropy - total
+
+
+def batch_mean(values, trace):
+    """The mean of values [B, ...] over the rows of all replicas, as they are weighted, as a constant."""
+    weight = tf.broadcast_to(trace.row_weight, tf.shape(values)[:1])
+    summed = tf.tensordot(weight, values, 1)
+    return tf.stop_gradient(tf.math.divide_no_nan(over_replicas(summed), over_replicas(tf.reduce_sum(weight))))
 
 
 def get(bound, num_samples=None):

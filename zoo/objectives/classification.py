@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from zoo.numerics import over_replicas
 from zoo.objectives.penalties import Penalty
 from zoo.registry import PENALTIES
 
@@ -10,7 +11,7 @@ from zoo.registry import PENALTIES
 class Classification(Penalty):
     """-log q(y | x), nats, averaged over the labelled rows. Kingma et al. 2014, arXiv:1406.5298, equation 9.
 
-    Models with labels have it already, with the weight alpha.
+    Models with labels have it already, with the weight alpha. The rows are those of the whole batch, on all replicas.
     """
 
     registry_name, needs = "classification", ("classifier",)
@@ -20,5 +21,6 @@ class Classification(Penalty):
         target = model.targets(p.inputs)
         log_q = tf.nn.log_softmax(p.posterior[field].logits)
         known = tf.reduce_sum(target, -1)
-        share = tf.math.divide_no_nan(tf.cast(tf.size(known), tf.float32), tf.reduce_sum(known))
+        size, labelled = tf.unstack(over_replicas(tf.stack([tf.reduce_sum(tf.ones_like(known)), tf.reduce_sum(known)])))
+        share = tf.math.divide_no_nan(size, labelled)
         return -share * tf.reduce_sum(target * log_q, -1)

@@ -4,7 +4,7 @@
     d(z) ~ log q(z) / prod_j q(z_j)            the logit of a discriminator between codes and codes of shuffled units
 
 The model pays E d(z). Kim & Mnih 2018, arXiv:1802.05983; there the discriminator learns from a second batch, here from
-the pass that the model learns from.
+the pass that the model learns from. On several devices units are shuffled among the rows of each.
 """
 
 import tensorflow as tf

@@ -4,8 +4,9 @@
     k(a, b) = exp(-|a - b|^2 / (2 s^2))
 
 With `beta=0` it is the WAE-MMD, with beta = 1 - alpha and a large weight the InfoVAE. The estimator has no bias: pairs
-of an example with itself are left out, so that it may be negative. Zhao, Song & Ermon 2019, arXiv:1706.02262; Gretton
-et al. 2012; Tolstikhin et al. 2018, arXiv:1711.01558.
+of an example with itself are left out, so that it may be negative; of several devices each compares its own rows, and
+their mean has no bias either. Zhao, Song & Ermon 2019, arXiv:1706.02262; Gretton et al. 2012; Tolstikhin et al. 2018,
+arXiv:1711.01558.
 """
 
 import tensorflow as tf
