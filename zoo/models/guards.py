@@ -46,10 +46,9 @@ class Guard(keras.callbacks.Callback):
         self.start = None
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.start is None and "loss" in (logs or {}):
-            self.start = float(logs["loss"])
         skipped = float(self.model.skipped.result())
         if not skipped:
+            self.start = float(logs["loss"]) if self.start is None and logs else self.start
             return
         self.check_rows(batch)
         if skipped >= min(self.patience, self.params.get("steps") or self.patience) and not self.scale_falls():
