@@ -1,6 +1,6 @@
 """A Keras / TensorFlow Probability model zoo of variational autoencoders."""
 
-from zoo.lazy import attributes
+from zoo.lazy import attributes, readable_by_keras
 
 __version__ = "0.1.0"
 
@@ -21,3 +21,4 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 __getattr__, __dir__ = attributes(__name__, _HOME)
+readable_by_keras(__name__)
