@@ -126,7 +126,7 @@ def term_line(name, value):
     """Name, shape and mean of a tensor; of one in a graph without the mean."""
     value = tf.convert_to_tensor(value)
     mean = f"  mean {float(tf.reduce_mean(tf.cast(value, tf.float32))):.4g}" if hasattr(value, "numpy") else ""
-    return f"  {name:24} {str(list(value.shape)):20}{mean}"
+    return f"  {name:24} {str(list(value.shape)):20}{mean}".rstrip()
 
 
 class Pass(NamedTuple):
