@@ -1,6 +1,7 @@
 """A Keras / TensorFlow Probability model zoo of variational autoencoders."""
 
-from zoo.lazy import attributes, readable_by_keras
+from zoo.lazy import at_import, attributes, importing_keras
+from zoo.quiet import importing_tensorflow
 
 __version__ = "0.1.0"
 
@@ -21,4 +22,5 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 __getattr__, __dir__ = attributes(__name__, _HOME)
-readable_by_keras(__name__)
+at_import("keras", importing_keras)
+at_import("tensorflow", importing_tensorflow)

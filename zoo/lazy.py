@@ -1,5 +1,6 @@
 """What is imported when it is first used: public names (PEP 562), and the classes that a .keras file names."""
 
+import contextlib
 import importlib
 import pathlib
 import re
@@ -41,14 +42,21 @@ def register_deferred(package):
             known.setdefault(f"{package}>{name}", Deferred(name, module))
 
 
-class AfterKeras:
-    """On `sys.meta_path`: registers a package's classes once Keras is imported, and is gone then."""
+@contextlib.contextmanager
+def importing_keras():
+    """Around the import of Keras: afterwards `keras.models.load_model` finds the classes of this package."""
+    yield
+    register_deferred(__package__)
 
-    def __init__(self, package):
-        self.package = package
+
+class AtImport:
+    """On `sys.meta_path`: holds a context manager around the first import of a module."""
+
+    def __init__(self, name, around):
+        self.name, self.around = name, around
 
     def find_spec(self, name, path=None, target=None):
-        if name != "keras":
+        if name != self.name:
             return None
         others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
         spec = next(filter(None, others), None)
@@ -56,17 +64,17 @@ class AfterKeras:
             run = spec.loader.exec_module
 
             def exec_module(module):
-                run(module)
                 sys.meta_path.remove(self)
-                register_deferred(self.package)
+                with self.around():
+                    run(module)
 
             spec.loader.exec_module = exec_module
         return spec
 
 
-def readable_by_keras(package):
-    """Let `keras.models.load_model` find a package's classes, whichever of the two is imported first."""
-    if "keras" in sys.modules:
-        register_deferred(package)
-    else:
-        sys.meta_path.insert(0, AfterKeras(package))
+def at_import(name, around):
+    """Do what a context manager does around the import of a module; where that is behind us, without it."""
+    if name in sys.modules:
+        with around():
+            return
+    sys.meta_path.insert(0, AtImport(name, around))

@@ -35,11 +35,8 @@ def show(content, as_json):
 
 
 def import_tensorflow():
-    """Import TensorFlow without what its C++ parts print before logging is set up."""
-    from zoo.quiet import quiet_stderr
-
-    with quiet_stderr():
-        import tensorflow  # noqa: F401
+    """Import TensorFlow, so that whatever comes later waits for nothing else."""
+    import tensorflow  # noqa: F401
 
 
 def main(arguments=None):

@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose, reason
+from zoo.quiet import waiting
 
 
 def _way_out(name, data_dir):
@@ -69,10 +70,11 @@ def read_split(name, expression, data_dir=None):
     builder = _builder(name, data_dir)
     import tensorflow_datasets as tfds
 
-    dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
-    fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
-    dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
-    batches = list(dataset.batch(1000).as_numpy_iterator())
+    with waiting(f"reading {name}"):
+        dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
+        fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
+        dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
+        batches = list(dataset.batch(1000).as_numpy_iterator())
     arrays = {k: np.concatenate([b[k] for b in batches]) for k in fields}
     arrays["x"] *= np.uint8(info.scale)
     return arrays | ({"y": arrays["y"].astype("int32")} if "y" in arrays else {})

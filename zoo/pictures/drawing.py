@@ -10,6 +10,7 @@ from zoo import pretrained
 from zoo.data import LABELS, load_arrays, takes_labels
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
+from zoo.quiet import waiting
 from zoo.registry import PICTURES
 
 LOGS = {"log": "log.csv", "kl_log": "kl_per_unit.csv"}  # what a picture can need of a run's folder
@@ -30,7 +31,8 @@ def draw(name, kind, path, **settings):
         raise InvalidInput(f"pictures are PNG files: name one that ends in .png, got {str(path)!r}")
     subject = Subject(pretrained.locate(name))
     subject.require(kind, picture)
-    drawn = picture(subject, **settings)
+    with waiting(f"drawing {path}"):
+        drawn = picture(subject, **settings)
     save = save_image if isinstance(drawn, np.ndarray) else save_figure
     save(drawn, path)
 

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import pathlib
-import sys
 
 import keras
 import tensorflow as tf
@@ -16,13 +15,14 @@ from zoo.training.callbacks import KLPerUnitLogger
 from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.progress import Progress
 from zoo.training.stages import stages_of
 
 RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
-def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose="auto"):
+def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose=True):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
     The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
@@ -35,7 +35,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
         resume: go on from the last checkpoint, in whichever stage it is. Together with the same settings, machine and
             thread count, the weights at the end are those of a run that was never interrupted.
         tensorboard: also write TensorBoard logs.
-        verbose: Keras' progress display; "auto" is a bar on a terminal and a line an epoch elsewhere.
+        verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
 
     Returns:
         (model, Keras history), of the last stage.
@@ -54,7 +54,6 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     if not resume:
         output_folder(directory, overwrite)
         write_json(directory / RUN, preset)
-    display = verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2
     for number, stage in enumerate(stages, 1):
         if len(stages) > 1 and verbose:
             print(f"stage {number} of {len(stages)}: {stage.name or directory.name}, {stage.model}", flush=True)
@@ -62,7 +61,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
             models[stage.name] = pretrained.load(stage.folder)
             continue
         model, data = ready[0] if number == 1 else prepared(stage, models)
-        history, epochs = fit(stage, model, data, resume, tensorboard, display)
+        history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
         models[stage.name] = model
         said = preset if stage is stages[-1] else stage.entry
         pretrained.save(model, stage.folder, card=card_of(stage, said, epochs), overwrite=True)
@@ -109,6 +108,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         keras.callbacks.CSVLogger(str(folder / LOG), append=resume),
         *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
         checkpoint,
+        *([Progress()] if verbose else []),
     ]
     history = model.fit(
         train_data,
@@ -117,7 +117,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         steps_per_epoch=steps,
         validation_data=validation_data,
         callbacks=callbacks,
-        verbose=verbose,
+        verbose=0,
     )
     return history, epoch + len(history.epoch)
 
