@@ -7,12 +7,9 @@ import re
 import subprocess
 import sys
 
-import keras
-import numpy as np
 import pytest
 from support import random_batch, small
 
-import zoo
 from zoo.quiet import waiting
 from zoo.training import Progress
 from zoo.training.progress import duration, words
