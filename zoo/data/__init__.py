@@ -12,6 +12,8 @@ _HOME = {
     "known_classes": "zoo.data.semi_supervised",
     "list_datasets": "zoo.data.catalogue",
     "load_arrays": "zoo.data.arrays",
+    "load_fields": "zoo.data.arrays",
+    "names_of": "zoo.data.arrays",
     "load_dataset": "zoo.data.pipeline",
     "load_semi_supervised": "zoo.data.semi_supervised",
     "named_fields": "zoo.data.spec",

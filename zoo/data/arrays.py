@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.catalogue import DATASETS, SPLITS, list_datasets, resolve_data_dir
+from zoo.data.check import check_batch
 from zoo.data.files import ARRAYS, IMAGES, read_arrays, read_images
 from zoo.data.prepare import read_split
+from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, check_positive, choose, nearest
 
 _ALL = (*SPLITS, "all")
@@ -36,12 +38,32 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
             raise InvalidInput(f"arrays in memory have no split {split!r}: pass the part that is meant")
         arrays = _from_arrays(source)
     if labels and "y" not in arrays:
-        raise InvalidInput(f"{describe_source(source)} has no labels: use labels=False")
+        where = "an .npz file has them as y, a folder as one sub-folder a class"
+        raise InvalidInput(f"{describe_source(source)} has no labels: {where}")
     arrays = {k: v for k, v in arrays.items() if labels or k != "y"}
     if limit is not None:
         check_positive(limit=limit)
         arrays = {k: v[:limit] for k, v in arrays.items()}
     return arrays
+
+
+def load_fields(source, data_spec, limit=None):
+    """The whole of a source as a model with this `data_spec` takes it: a dict of arrays, checked.
+
+    Labels are left out unless the model cannot do without.
+    """
+    needed = any(name == LABELS and not spec.optional for name, spec in data_spec.items())
+    arrays = load_arrays(source, "all", labels=needed, limit=limit)
+    check_batch(arrays, data_spec)
+    return arrays
+
+
+def names_of(source, count):
+    """What `count` examples of a source are called: their files' names, or numbers."""
+    path = Path(source)
+    if path.is_dir() and not (path / "train").is_dir():
+        return [str(file.relative_to(path)) for file, _ in list_images(path)][:count]
+    return [path.name] if path.suffix.lower() in IMAGES else list(map(str, range(count)))
 
 
 def describe_source(source):
@@ -126,6 +148,13 @@ def _own_splits(path, split):
 
 def _from_folder(path, classes=None):
     """Images of a folder, sorted by path: x uint8 [N, H, W, C]; y int32 [N] where every sub-folder is a class."""
+    files = list_images(path, classes)
+    x, y = read_images([f for f, _ in files]), np.array([k for _, k in files], "int32")
+    return {"x": x} if y[0] < 0 else {"x": x, "y": y}
+
+
+def list_images(path, classes=None):
+    """[(file, class)] of a folder, sorted by path; the class is -1 where the images are in the folder itself."""
 
     def images(folder):
         return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGES)
@@ -136,8 +165,7 @@ def _from_folder(path, classes=None):
         files = [(f, k) for k, name in enumerate(classes) if (path / name).is_dir() for f in images(path / name)]
     if not files:
         raise InvalidInput(f"no PNG or JPEG images in {str(path)!r}")
-    x, y = read_images([f for f, _ in files]), np.array([k for _, k in files], "int32")
-    return {"x": x} if y[0] < 0 else {"x": x, "y": y}
+    return files
 
 
 def _from_arrays(arrays):

@@ -22,21 +22,21 @@ class Progress(keras.callbacks.Callback):
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        steps = self.params.get("steps")
-        if not sys.stdout.isatty():
-            updates = f"{steps} updates an epoch" if steps else "training"
-            print(f"{updates}; the first one is compiled before it runs", flush=True)
         self.compiling = True
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
         self.place = f"{epoch + 1}/{self.params.get('epochs')}"
+        steps = self.params.get("steps")
+        if self.compiling and not sys.stdout.isatty():
+            updates = f"{steps} updates an epoch" if steps else "training"
+            print(f"{updates}; the first one is compiled before it runs", flush=True)
         if sys.stdout.isatty():
             self.bar = bar()
             self.bar.start()
             self.bar.console.show_cursor()  # which an interrupted `fit` would leave hidden
             said = f"{self.place}  compiling the first update" if self.compiling else self.place
-            self.task = self.bar.add_task(said, total=self.params.get("steps"))
+            self.task = self.bar.add_task(said, total=steps)
             self.bar.refresh()
 
     def on_train_batch_end(self, batch, logs=None):
