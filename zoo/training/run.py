@@ -12,6 +12,7 @@ from zoo.data import load_dataset
 from zoo.errors import InvalidInput
 from zoo.files import output_folder, read_json, write_json
 from zoo.pretrained.store import checked_preset
+from zoo.quiet import waiting
 from zoo.training.callbacks import KLPerUnitLogger
 from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
@@ -55,7 +56,8 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
-        ready.append(prepared(stage, models))
+        with waiting(f"preparing {stage.model} and its data"):
+            ready.append(prepared(stage, models))
         models[stage.name] = ready[-1][0]
     if not resume:
         output_folder(directory, overwrite)
