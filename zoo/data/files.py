@@ -45,7 +45,7 @@ def read_images(files):
 
 def read_image(file):
     """uint8 [H, W, 1 or 3] of a PNG or JPEG file; see `read_images`."""
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -55,6 +55,8 @@ def read_image(file):
                 return pixels(image, file)
     except InvalidInput:
         raise
+    except UnidentifiedImageError:
+        raise InvalidInput(f"{str(file)!r} is no PNG or JPEG image") from None
     except Exception as error:  # Pillow's readers raise whatever a broken file makes them stumble over
         raise InvalidInput(f"{str(file)!r} is no whole PNG or JPEG image: {reason(error)}") from None
 

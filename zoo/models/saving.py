@@ -31,7 +31,9 @@ class Saving:
         """Raise `InvalidInput` where a layer was quantised: its file would hold weights that no new model takes."""
         for layer in self._flatten_layers():
             if getattr(layer, "quantization_mode", None):
-                raise InvalidInput(f"the layer {layer.name} is quantised and cannot be saved; {EXPORTS} exports it")
+                raise InvalidInput(
+                    f"the layer {layer.name} is quantised and cannot be saved; zoo.export_saved_model exports it"
+                )
 
     def export(self, filepath=None, format="tf_saved_model", **kwargs):
         """Keras' export asks for one input and one output; the zoo's has every endpoint of a model."""
