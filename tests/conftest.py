@@ -90,3 +90,32 @@ def memory_is_given_back():
 
     keras.backend.clear_session()
     give_back()
+
+
+SMALL = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[32]"]  # a model, for the command line
+
+
+@pytest.fixture
+def zoo(capsys):
+    """A function that runs the command: (exit code, standard output, lines of standard error)."""
+    from zoo import cli
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as exit_:
+            cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return exit_.value.code or 0, captured.out, captured.err.splitlines()
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory):
+    """A VAE with two latent units, trained for two epochs on the embedded digits."""
+    from zoo import cli
+
+    folder = tmp_path_factory.mktemp("cli") / "digits_2d"
+    with pytest.raises(SystemExit) as exit_:
+        cli.main(["train", "vae", "--dataset", "digits", "--epochs", "2", "--output", str(folder), *SMALL])
+    assert not exit_.value.code
+    return folder

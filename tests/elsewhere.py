@@ -1,5 +1,6 @@
-"""What tests do in processes of their own: `python elsewhere.py reload FOLDER`, `python elsewhere.py mirror CASES`."""
+"""What tests do in processes of their own: `python elsewhere.py TASK ARGUMENT ...`, a task being a function below."""
 
+import importlib
 import json
 import os
 import pathlib
@@ -35,6 +36,14 @@ def reload(folder):
                 file.with_suffix(f".{kind}.npz"), **numbers(model(random_batch(model), num_samples=2, seed=seed(1)))
             )
     return "done"
+
+
+def bare(file, order):
+    """The name of the class of a .keras file's model, as Keras loads it after the imports that `order` names alone."""
+    for name in order.split():
+        importlib.import_module(name)
+    assert "zoo.models" not in sys.modules
+    return type(sys.modules["keras"].models.load_model(file)).__name__
 
 
 def mirror(cases):
@@ -93,5 +102,6 @@ def mirror(cases):
 
 
 if __name__ == "__main__":
-    task, argument = sys.argv[1:]
-    print(json.dumps(reload(argument) if task == "reload" else mirror(json.loads(argument))))
+    task, *arguments = sys.argv[1:]
+    tasks = {"reload": reload, "bare": bare, "mirror": lambda cases: mirror(json.loads(cases))}
+    print(json.dumps(tasks[task](*arguments)))

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 import typer
+from conftest import SMALL
 from PIL import Image
 
 import zoo.pictures  # noqa: F401  (registers the kinds)
@@ -14,30 +15,6 @@ from zoo import cli
 from zoo.registry import PICTURES
 
 COMMANDS = typer.main.get_command(cli.app).commands
-MODEL = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[32]"]
-
-
-@pytest.fixture
-def zoo(capsys):
-    """A function that runs the command: (exit code, standard output, lines of standard error)."""
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as exit_:
-            cli.main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return exit_.value.code or 0, captured.out, captured.err.splitlines()
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def run_folder(tmp_path_factory):
-    """A VAE with two latent units, trained for two epochs on the embedded digits."""
-    folder = tmp_path_factory.mktemp("cli") / "digits_2d"
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["train", "vae", "--dataset", "digits", "--epochs", "2", "--output", str(folder), *MODEL])
-    assert not exit_.value.code
-    return folder
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -92,7 +69,13 @@ MISTAKES = {
     "no preset file": (["train", "--preset", "nothing.json"], "no file nothing.json"),
     "two things to train": (["train", "vae", "--preset", "vae_mnist"], "one of them"),
     "nothing to resume": (["train", "--resume", "--output", "no_such_run"], "run.json"),
-    "resume with settings": (["train", "vae", "--resume"], "--resume"),
+    "resume with settings": (["train", "--resume", "runs/a", "--dataset", "mnist"], "so --dataset cannot"),
+    "a run that is not there": (["train", "--resume", "runs/a"], "runs/a/run.json"),
+    "another option's value": (["train", "vae", "--recipe", "epochs"], "--recipe takes"),
+    "format": (["sample", "vae_mnist", "--format", "nyp"], "unknown --format 'nyp'"),
+    "two formats": (["sample", "vae_mnist", "--format", "npy", "--output", "a.png"], "--output a.png"),
+    "no array": (["encode", "vae_mnist", "--output", "a.txt"], ".npz"),
+    "no file": (["score", "vae_mnist", "--input", "nowhere"], "nowhere"),
     "from with settings": (["train", "--from", "vae_mnist_2d", "--set", "latent_dim=3"], "do not fit"),
     "argument": (["train", "vae", "--set", "latnet_dim=3"], "latent_dim"),
     "no value": (["train", "vae", "--set", "latent_dim"], "key=value"),
@@ -133,19 +116,20 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
     for arguments, offered in (
         (["plot", run_folder, "--kind", "manifld"], "manifold"),
         (["sample", run_folder, "--output", "picture.jpg"], ".png"),
-        (["sample", run_folder, "--count", "0"], "count"),
+        (["sample", run_folder, "--count", "0"], "--count must"),
         (["interpolate", run_folder, "--steps", "0"], "steps"),
         (["evaluate", run_folder, "--split", "tset"], "test"),
-        (["evaluate", run_folder, "--num-samples", "0"], "num_samples"),
+        (["evaluate", run_folder, "--num-samples", "0"], "--num-samples must"),
         (["evaluate", run_folder, "--limit", "0"], "limit"),
-        (["evaluate", run_folder, "--ais", "--chains", "0"], "num_chains"),
+        (["evaluate", run_folder, "--ais", "--chains", "0"], "--chains must"),
         (["evaluate", run_folder, "--ais", "--versus", run_folder], "--ais"),
         (["evaluate", run_folder, "--versus", "no_such_model"], "no_such_model"),
         (["export", run_folder, "--format", "tflight"], "tflite"),
         (["export", run_folder, "--format", "tflite", "--endpoint", "encoed"], "encode"),
         (["export", run_folder, "--format", "tflite", "--dtype", "float61"], "float16"),
-        (["export", run_folder, "--version", "0"], "version"),
-        (["train", "vae", "--output", run_folder], "not empty"),
+        (["export", run_folder, "--version", "0"], "--version must"),
+        (["train", "vae", "--output", run_folder], "not empty: choose another folder, or use --overwrite"),
+        (["train", "--resume", run_folder, "--epochs", "1"], "--epochs must be at least the 2"),
         (["sample", run_folder, "--output", run_folder / "card.json" / "a.png"], "card.json"),
     ):
         output = [] if "--output" in arguments or arguments[0] == "evaluate" else ["--output", tmp_path / "a.png"]
@@ -158,7 +142,7 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
 
 def test_train_writes_a_run_that_is_refused_resumed_and_overwritten(zoo, tmp_path):
     run = tmp_path / "run"
-    train = ["train", "vae", "--epochs", 1, "--output", run, *MODEL]
+    train = ["train", "vae", "--epochs", 1, "--output", run, *SMALL]
     assert zoo(*train)[0] == 0
     log = (run / "log.csv").read_text()
     code, _, lines = zoo(*train)

@@ -184,8 +184,14 @@ def test_a_failed_download_names_the_ways_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     for name in ("mnist", "frey_faces"):
-        with pytest.raises(InvalidInput, match="no route to host.*'digits'.*TFDS_DATA_DIR"):
+        with pytest.raises(InvalidInput, match="no route to host.*images of your own.*TFDS_DATA_DIR") as error:
             load_dataset(name, data_dir=tmp_path)
+        assert "digits" not in str(error.value), "a model of these images cannot take 8x8 ones"
+    prepared = tmp_path / "fashion_mnist" / describe_dataset("fashion_mnist")["version"]
+    prepared.mkdir(parents=True)
+    (prepared / "dataset_info.json").touch()
+    with pytest.raises(InvalidInput, match="use 'fashion_mnist', which is there"):
+        load_dataset("mnist", data_dir=tmp_path)
 
 
 # ---------------------------------------------------------------- checks

@@ -8,6 +8,7 @@ from support import small
 import zoo
 from zoo import pictures
 from zoo.errors import InvalidInput
+from zoo.pictures.drawing import Subject
 from zoo.pictures.manifold import plane
 from zoo.registry import PICTURES
 
@@ -68,3 +69,18 @@ def test_a_plane_is_even_in_the_probability_of_the_prior():
     np.testing.assert_allclose(places[:, 0, 1], [0.875, 0.625, 0.375, 0.125], atol=1e-6)
     moved = plane(small("flow_prior_vae", latent_dim=2), 4)
     assert np.abs(norm.cdf(moved).reshape(4, 4, 2) - places).max() > 1e-3
+
+
+def labels_of(kind, home, **settings):
+    """(the labels of the rows, those of the columns) of a picture."""
+    axis = PICTURES[kind](Subject(home), **settings).axes[0]
+    return [[text.get_text() for text in ticks] for ticks in (axis.get_yticklabels(), axis.get_xticklabels())]
+
+
+def test_rows_of_levels_and_traversals_say_what_they_show(tmp_path):
+    rows, _ = labels_of("levels", saved("lvae", tmp_path / "deep"), count=2)
+    assert rows == ["test images", "all levels", "top level", "no level"]
+    home = saved("vae", tmp_path / "flat")
+    rows, columns = labels_of("traversals", home, count=2, steps=3)
+    assert sorted(rows) == ["unit 0", "unit 1"] and columns == ["-3", "0", "3"]
+    assert len(labels_of("traversals", home, count=1, steps=3)[0]) == 1

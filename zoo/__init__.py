@@ -1,6 +1,7 @@
 """A Keras / TensorFlow Probability model zoo of variational autoencoders."""
 
-from zoo.lazy import attributes
+from zoo.lazy import at_import, attributes, importing_keras
+from zoo.quiet import importing_tensorflow
 
 __version__ = "0.1.0"
 
@@ -21,3 +22,5 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 __getattr__, __dir__ = attributes(__name__, _HOME)
+at_import("keras", importing_keras)
+at_import("tensorflow", importing_tensorflow)

@@ -1,6 +1,7 @@
 """Bad input: one clear line saying what was wrong, what was expected, and the nearest right name."""
 
 import difflib
+import re
 
 
 class InvalidInput(ValueError):
@@ -32,3 +33,12 @@ def check_positive(**sizes):
         values = value if isinstance(value, (list, tuple)) else [value]
         if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
             raise InvalidInput(f"{name} must be positive whole numbers, got {value!r}")
+
+
+def reason(error):
+    """What an exception says, in a few words: without error numbers, and an `OSError` without its file's name."""
+    inner = getattr(error, "reason", None)  # of urllib's errors
+    error = inner if isinstance(inner, Exception) else error
+    text = getattr(error, "strerror", None) or re.sub(r"\[Errno -?\d+\] ", "", " ".join(str(error).split()))
+    text = text or type(error).__name__
+    return text[:1].lower() + text[1:160]

@@ -1,13 +1,15 @@
-"""Silence for libraries that write to the error stream past Python."""
+"""What a terminal shows while one waits, and silence for libraries that write to the error stream past Python."""
 
 import contextlib
 import os
-import tempfile
+import sys
 
 
 @contextlib.contextmanager
 def quiet_stderr():
     """Hold back what is written to the error stream's file descriptor; Python's own errors travel as exceptions."""
+    import tempfile
+
     kept = os.dup(2)
     try:
         with tempfile.TemporaryFile() as sink:
@@ -16,3 +18,24 @@ def quiet_stderr():
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def waiting(what):
+    """Say on a terminal's error stream what is waited for; the line is gone afterwards. Elsewhere nothing is said."""
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    if shown:
+        print(f"{what} ...", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        if shown:
+            print("\x1b[2K", end="\r", file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def importing_tensorflow():
+    """Around the import of TensorFlow, whose C++ parts print before logging is set up."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with waiting("importing TensorFlow"), quiet_stderr():
+        yield

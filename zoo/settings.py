@@ -5,13 +5,13 @@ import json
 from zoo.errors import InvalidInput
 
 
-def overrides(settings):
-    """["a.b=1", "c=x"] -> {"a": {"b": 1}, "c": "x"}; values are JSON, anything else is a string."""
+def overrides(settings, option="--set"):
+    """["a.b=1", "c=x"] of an option -> {"a": {"b": 1}, "c": "x"}; values are JSON, anything else is a string."""
     result = {}
     for setting in settings or []:
         key, sign, text = setting.partition("=")
         if not sign or not key:
-            raise InvalidInput(f"--set takes key=value, got {setting!r}")
+            raise InvalidInput(f"{option} takes key=value, got {setting!r}")
         try:
             value = json.loads(text)
         except json.JSONDecodeError:

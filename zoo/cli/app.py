@@ -2,12 +2,15 @@
 
 import json as json_module
 import os
+import pathlib
+import re
 import sys
 from typing import Annotated
 
 import typer
 
-from zoo.errors import InvalidInput
+from zoo import __version__
+from zoo.errors import InvalidInput, reason
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -20,12 +23,34 @@ INTERRUPTED = 130  # as a shell says it
 Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
+Input = Annotated[
+    pathlib.Path | None,
+    typer.Option("--input", "-i", exists=True, help="Your own: an image, a folder of images, an .npy or .npz file."),
+]
 
 
-def show(content, as_json):
-    """Print a dict or list: as JSON, or a line an entry."""
+def print_version(wanted):
+    """The callback of --version."""
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=print_version)
+    ] = False,
+):
+    """Options of `zoo` itself."""
+
+
+def show(content, as_json, empty="there is none"):
+    """Print a dict or list: as JSON, or a line an entry, and where there is none the line `empty`."""
     if as_json:
         typer.echo(json_module.dumps(content, indent=1))
+    elif not content:
+        typer.echo(empty)
     elif isinstance(content, dict):
         for key, value in content.items():
             typer.echo(f"{key}: {value}")
@@ -35,11 +60,8 @@ def show(content, as_json):
 
 
 def import_tensorflow():
-    """Import TensorFlow without what its C++ parts print before logging is set up."""
-    from zoo.quiet import quiet_stderr
-
-    with quiet_stderr():
-        import tensorflow  # noqa: F401
+    """Import TensorFlow, so that whatever comes later waits for nothing else."""
+    import tensorflow  # noqa: F401
 
 
 def main(arguments=None):
@@ -50,12 +72,28 @@ def main(arguments=None):
         sys.exit(app(arguments or ["--help"], prog_name="zoo", standalone_mode=False))
     except USAGE_ERROR as error:
         fail(error.format_message(), 2)
-    except (InvalidInput, OSError) as error:
-        fail(error, 2)
+    except InvalidInput as error:
+        fail(with_options(str(error), arguments[0]), 2)
+    except OSError as error:
+        fail(": ".join(filter(None, [error.filename and str(error.filename), reason(error)])), 2)
     except FloatingPointError as error:
         fail(error, 1)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
+
+
+def with_options(message, command):
+    """A message in which the arguments of Python functions are called what the options of a command are called."""
+    for parameter in typer.main.get_command(app).commands[command].params:
+        option, name = parameter.opts[0], parameter.name
+        if option.startswith("--"):
+            message = re.sub(rf"^(num_)?{name}(?= must )", option, message)
+            message = re.sub(rf"(?<=unknown ){name}(?= ')", option, message)
+            if getattr(parameter, "is_flag", False):
+                message = re.sub(rf"\b{name}=True|(?<=use ){name}\b", option, message)
+            else:
+                message = re.sub(rf"\b{name}=(?!True|False)", f"{option} ", message)
+    return message
 
 
 def fail(message, code):

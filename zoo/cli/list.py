@@ -19,16 +19,18 @@ def list_command(
     json: Json = False,
 ):
     """List models, pretrained models, recipes or parts. Example: zoo list --pretrained '*mnist*'"""
+    none = f"nothing is called like {pattern!r}"
     if parts:
         rows = {kind: matching(kind, pattern) for kind in index.PARTS}
         if json:
             return show({kind: list(found) for kind, found in rows.items()}, json)
-        return show([line for kind, found in rows.items() if found for line in (f"{kind}:", *lines(found, 1))], json)
+        titled = [[f"{kind}:", *lines(found, 1)] for kind, found in rows.items() if found]
+        return show(sum(titled, []), json, none)
     if pretrained or recipes:
         rows = {name: headline(read_card(name)) for name in (list_recipes if recipes else list_pretrained)(pattern)}
     else:
         rows = matching("models", pattern)
-    return show(list(rows) if json else lines(rows), json)
+    return show(list(rows) if json else lines(rows), json, none)
 
 
 def matching(kind, pattern):

@@ -1,4 +1,4 @@
-"""`zoo sample`, `reconstruct`, `interpolate` and `plot`: pictures of a model or a run."""
+"""`zoo sample`, `reconstruct`, `interpolate` and `plot`: pictures of a model or a run, some as arrays too."""
 
 import pathlib
 from typing import Annotated
@@ -6,32 +6,71 @@ from typing import Annotated
 import typer
 
 from zoo import index
-from zoo.cli.app import Name, Seed, app, import_tensorflow
+from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
+from zoo.cli.arrays import in_batches, is_array, target, write_arrays
 
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
+File = Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write.")]
+Format = Annotated[str | None, typer.Option(help="png, npz or npy; else as the output ends.")]
 KINDS = ", ".join(entry.name for entry in index.entries("pictures"))
 
 
 @app.command()
 def sample(
     name: Name,
-    output: Picture = pathlib.Path("samples.png"),
+    output: File = None,
+    format: Format = None,
     count: Annotated[int, typer.Option(help="How many.")] = 64,
     seed: Seed = 0,
     mean: Annotated[bool, typer.Option("--mean/--draws", help="Show the means of p(x | z), or draws from it.")] = True,
 ):
-    """Draw images. Example: zoo sample vae_mnist --count 64 --output samples.png"""
-    picture(name, "samples", output, count=count, seed=seed, mean=mean)
+    """Draw images, as a picture or as the array x (with labels y). Example: zoo sample vae_mnist --count 64"""
+    path = target(output, format, "samples")
+    if not is_array(path):
+        return picture(name, "samples", path, count=count, seed=seed, mean=mean)
+    subject = subject_of(name)
+    subject.model.require("zoo sample", ["prior"])
+    from zoo.pictures.samples import drawn
+
+    images, condition = drawn(subject, count, seed, mean)
+    return write(path, {"x": images, **condition})
 
 
 @app.command()
 def reconstruct(
     name: Name,
-    output: Picture = pathlib.Path("reconstructions.png"),
-    count: Annotated[int, typer.Option(help="How many.")] = 10,
+    input: Input = None,
+    output: File = None,
+    format: Format = None,
+    count: Annotated[int | None, typer.Option(help="How many; 10 in a picture, all in arrays, if not said.")] = None,
 ):
-    """Show test images above their reconstructions. Example: zoo reconstruct vae_mnist"""
-    picture(name, "reconstructions", output, count=count)
+    """Show your images, or test images, above their reconstructions; or write both as arrays.
+
+    Example: zoo reconstruct vae_mnist --input digits/ --output reconstructions.png
+    """
+    path = target(output, format, "reconstructions")
+    if not is_array(path):
+        return picture(name, "reconstructions", path, input, count=10 if count is None else count)
+    subject = subject_of(name, input)
+    inputs = subject.unlabelled(count)
+    means = in_batches(lambda fields: {"reconstruction": subject.reconstructed(fields)}, inputs)
+    return write(path, {**means, "x": subject.originals(inputs)})
+
+
+def subject_of(name, source=None):
+    """A pretrained model or a run with its data."""
+    import_tensorflow()
+    from zoo import pretrained
+    from zoo.pictures import Subject
+
+    return Subject(pretrained.locate(name), source)
+
+
+def write(path, arrays):
+    """Write arrays and say so."""
+    arrays = arrays if path.suffix == ".npz" else dict([*arrays.items()][:1])
+    write_arrays(path, arrays)
+    typer.echo(f"wrote {path}: {', '.join(f'{name} {list(array.shape)}' for name, array in arrays.items())}")
 
 
 @app.command()
@@ -55,10 +94,10 @@ def plot(
     picture(name, kind, output or pathlib.Path(f"{pathlib.Path(name).name}_{kind}.png"))
 
 
-def picture(name, kind, output, **settings):
+def picture(name, kind, output, source=None, **settings):
     """Draw one kind of picture of a pretrained model, and say where it is."""
     import_tensorflow()
     from zoo.pictures import draw
 
-    draw(name, kind, output, **settings)
+    draw(name, kind, output, source, **settings)
     typer.echo(f"wrote {output}")

@@ -13,13 +13,17 @@ from zoo.settings import merge, overrides
 
 @app.command()
 def train(
-    model: Annotated[str | None, typer.Argument(help="A model kind (`zoo list`).")] = None,
+    model: Annotated[
+        str | None, typer.Argument(help="A model kind (`zoo list`); with --resume the run's folder.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
     dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"
     ),
-    epochs: Annotated[int | None, typer.Option(help="Passes over the training data.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Passes over the training data; with --resume how many there are in all.")
+    ] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="A model argument: latent_dim=32, encoder.gated=true.")
     ] = None,
@@ -38,9 +42,12 @@ def train(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
     """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
-    given = [x for x in (model, preset, start, dataset, epochs, set_, recipe, seed, limit, labels) if x]
-    if resume and given:
-        raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]!r} cannot be given with it")
+    if resume:
+        settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
+        settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}
+        if given := [option for option, value in settings.items() if value is not None]:
+            raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]} cannot be given with it")
+        output = pathlib.Path(model) if model else output
     import_tensorflow()
     from zoo.training import run
 
@@ -49,13 +56,20 @@ def train(
         chosen = laid_over(
             begun(model, preset, start, dataset, set_),
             config=overrides(set_),
-            recipe=overrides(recipe) | said(epochs=epochs),
+            recipe=overrides(recipe, "--recipe") | said(epochs=epochs),
             of_all=said(seed=seed, deterministic=deterministic or None),
             data=said(num_labels=labels),
             data_of_all=said(name=dataset, limit=limit),
         )
     try:
-        trained, _ = run.train(output, chosen, resume=resume, overwrite=overwrite, tensorboard=tensorboard)
+        trained, _ = run.train(
+            output,
+            chosen,
+            resume=resume,
+            overwrite=overwrite,
+            tensorboard=tensorboard,
+            epochs=epochs if resume else None,
+        )
     except KeyboardInterrupt:
         typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
         raise typer.Exit(INTERRUPTED) from None

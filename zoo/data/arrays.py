@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from zoo.data.catalogue import DATASETS, SPLITS, list_datasets, resolve_data_dir
+from zoo.data.check import check_batch
+from zoo.data.files import ARRAYS, IMAGES, read_arrays, read_images
 from zoo.data.prepare import read_split
+from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, check_positive, choose, nearest
 
-_IMAGES = (".png", ".jpg", ".jpeg")
 _ALL = (*SPLITS, "all")
 
 
@@ -18,8 +20,8 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
     """One split as a dict of arrays: "x" [N, H, W, C] and, with `labels`, "y" int32 [N].
 
     Args:
-        source: a name (`list_datasets`); a folder of PNG or JPEG images; an .npy or .npz file; an array, or a dict of
-            arrays with "x" (and "y"; further fields are kept). See `load_dataset` for what folders and files may hold.
+        source: a name (`list_datasets`); a folder of PNG or JPEG images, or one image; an .npy or .npz file; an array,
+            or a dict of arrays with "x" (and "y"; further fields are kept). See `load_dataset` for what they may hold.
         split: "train", "validation", "test" or "train+validation"; folders and files also know "all". Arrays in
             memory have no splits: they are taken whole.
         limit: only the first `limit` examples.
@@ -36,12 +38,32 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
             raise InvalidInput(f"arrays in memory have no split {split!r}: pass the part that is meant")
         arrays = _from_arrays(source)
     if labels and "y" not in arrays:
-        raise InvalidInput(f"{describe_source(source)} has no labels: use labels=False")
+        where = "an .npz file has them as y, a folder as one sub-folder a class"
+        raise InvalidInput(f"{describe_source(source)} has no labels: {where}")
     arrays = {k: v for k, v in arrays.items() if labels or k != "y"}
     if limit is not None:
         check_positive(limit=limit)
         arrays = {k: v[:limit] for k, v in arrays.items()}
     return arrays
+
+
+def load_fields(source, data_spec, limit=None):
+    """The whole of a source as a model with this `data_spec` takes it: a dict of arrays, checked.
+
+    Labels are left out unless the model cannot do without.
+    """
+    needed = any(name == LABELS and not spec.optional for name, spec in data_spec.items())
+    arrays = load_arrays(source, "all", labels=needed, limit=limit)
+    check_batch(arrays, data_spec)
+    return arrays
+
+
+def names_of(source, count):
+    """What `count` examples of a source are called: their files' names, or numbers."""
+    path = Path(source)
+    if path.is_dir() and not (path / "train").is_dir():
+        return [str(file.relative_to(path)) for file, _ in list_images(path)][:count]
+    return [path.name] if path.suffix.lower() in IMAGES else list(map(str, range(count)))
 
 
 def describe_source(source):
@@ -92,10 +114,12 @@ def _from_path(source, split, data_dir):
         if (path / "train").is_dir():
             return _own_splits(path, split)
         arrays = _from_folder(path)
-    elif path.suffix in (".npy", ".npz") and path.is_file():
-        arrays = _from_file(path)
+    elif path.suffix in ARRAYS and path.is_file():
+        arrays = _from_arrays(read_arrays(path))
+    elif path.suffix.lower() in IMAGES and path.is_file():
+        arrays = {"x": read_images([path])}
     elif path.is_file():
-        raise InvalidInput(f"{str(source)!r} is no .npy or .npz file, and not a folder of images")
+        raise InvalidInput(f"{str(source)!r} is none of {', '.join((*ARRAYS, *IMAGES))}, and no folder of images")
     elif isinstance(source, str) and not path.suffix and os.sep not in source:
         raise InvalidInput(f"unknown data set {source!r}; {nearest(source, list_datasets(data_dir))}")
     else:
@@ -124,10 +148,16 @@ def _own_splits(path, split):
 
 def _from_folder(path, classes=None):
     """Images of a folder, sorted by path: x uint8 [N, H, W, C]; y int32 [N] where every sub-folder is a class."""
-    from PIL import Image, UnidentifiedImageError
+    files = list_images(path, classes)
+    x, y = read_images([f for f, _ in files]), np.array([k for _, k in files], "int32")
+    return {"x": x} if y[0] < 0 else {"x": x, "y": y}
+
+
+def list_images(path, classes=None):
+    """[(file, class)] of a folder, sorted by path; the class is -1 where the images are in the folder itself."""
 
     def images(folder):
-        return sorted(f for f in folder.iterdir() if f.suffix.lower() in _IMAGES)
+        return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGES)
 
     classes = sorted(d.name for d in path.iterdir() if d.is_dir()) if classes is None else classes
     files = [(f, -1) for f in images(path)]
@@ -135,32 +165,7 @@ def _from_folder(path, classes=None):
         files = [(f, k) for k, name in enumerate(classes) if (path / name).is_dir() for f in images(path / name)]
     if not files:
         raise InvalidInput(f"no PNG or JPEG images in {str(path)!r}")
-    arrays = []
-    for file, _ in files:
-        try:
-            with Image.open(file) as image:
-                grey = image.mode in ("1", "L", "I", "I;16", "LA")
-                array = np.asarray(image.convert("L" if grey else "RGB"))
-        except (UnidentifiedImageError, OSError) as error:
-            raise InvalidInput(f"cannot read the image {str(file)!r}: {error}") from None
-        arrays.append(array[..., None] if grey else array)
-        if arrays[-1].shape != arrays[0].shape:
-            raise InvalidInput(
-                f"images must have one size and colour mode: {str(files[0][0])!r} is {arrays[0].shape}, "
-                f"{str(file)!r} is {arrays[-1].shape}"
-            )
-    x, y = np.stack(arrays), np.array([k for _, k in files], "int32")
-    return {"x": x} if y[0] < 0 else {"x": x, "y": y}
-
-
-def _from_file(path):
-    """Arrays of an .npy file (= x) or an .npz file with `x` and optionally `y`; pickled objects are refused."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        arrays = loaded if path.suffix == ".npy" else {k: loaded[k] for k in loaded.files}
-    except (ValueError, OSError) as error:
-        raise InvalidInput(f"cannot read {str(path)!r}: {error}") from None
-    return _from_arrays(arrays)
+    return files
 
 
 def _from_arrays(arrays):
@@ -181,6 +186,14 @@ def _from_arrays(arrays):
 
 def _cast(name, array):
     """Images of uint8 keep their meaning, and so do whole numbers in other fields; everything else is float32."""
-    if name != "x" and array.dtype.kind in "biu":
+    whole = array.dtype.kind in "biu"
+    low, high = (int(array.min()), int(array.max())) if whole and array.size else (0, 0)
+    if name != "x" and whole:
+        if low < -(2**31) or high >= 2**31:
+            raise InvalidInput(
+                f"{name} holds {low if low < 0 else high}, which is no label: whole numbers of 32 bits are"
+            )
         return array.astype("int32")
+    if array.dtype == np.uint16 and high > 255:
+        raise InvalidInput(f"{name} holds uint16 up to {high}: pass uint8 0..255, or numbers 0..1, as {name} / 65535")
     return array if array.dtype == np.uint8 else array.astype("float32")

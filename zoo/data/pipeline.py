@@ -25,7 +25,8 @@ def load_dataset(
         source: one of
             * a name, see `list_datasets`; images are uint8 0..255;
             * a folder of PNG or JPEG images of one size, sorted by path; sub-folders are classes, or `train`,
-              `validation` and `test` (with class sub-folders in them);
+              `validation` and `test` (with class sub-folders in them). 16-bit images are scaled to 8 bits; transparent
+              and animated ones are refused;
             * an .npy file (= x) or an .npz file with `x` and optionally `y`. Folders without splits of their own, and
               files, are divided 80/10/10 by a fixed permutation; `split="all"` takes them whole;
             * an array, or a dict of arrays with "x" and optionally "y", taken whole;

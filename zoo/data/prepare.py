@@ -9,10 +9,20 @@ import urllib.request
 
 import numpy as np
 
-from zoo.data.catalogue import DATASETS, is_available, prepared_folder, resolve_data_dir
-from zoo.errors import InvalidInput, choose
+from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
+from zoo.errors import InvalidInput, choose, reason
+from zoo.quiet import waiting
 
-_WAY_OUT = "without a network use the data set 'digits', or set TFDS_DATA_DIR to a folder of prepared data sets"
+
+def _way_out(name, data_dir):
+    """What there is without a network: data sets of the same shape, and the user's own."""
+    shape = DATASETS[name].shape
+    here = [repr(n) for n in list_datasets(data_dir) if DATASETS[n].shape == shape and is_available(n, data_dir)]
+    named = f"{' or '.join(here)}, which is there, or " if here else ""
+    return (
+        f"without a network use {named}images of your own (a folder, an .npy or .npz file), "
+        "or set TFDS_DATA_DIR to a folder of prepared data sets"
+    )
 
 
 def prepare_dataset(name, data_dir=None):
@@ -40,8 +50,7 @@ def prepare_dataset(name, data_dir=None):
     except InvalidInput:
         raise
     except Exception as error:  # TFDS, requests and the file system each raise their own
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
-        raise InvalidInput(f"could not download {name} ({reason}); {_WAY_OUT}") from error
+        raise InvalidInput(f"could not download {name} ({reason(error)}); {_way_out(name, data_dir)}") from error
     return folder
 
 
@@ -61,10 +70,11 @@ def read_split(name, expression, data_dir=None):
     builder = _builder(name, data_dir)
     import tensorflow_datasets as tfds
 
-    dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
-    fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
-    dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
-    batches = list(dataset.batch(1000).as_numpy_iterator())
+    with waiting(f"reading {name}"):
+        dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
+        fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
+        dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
+        batches = list(dataset.batch(1000).as_numpy_iterator())
     arrays = {k: np.concatenate([b[k] for b in batches]) for k in fields}
     arrays["x"] *= np.uint8(info.scale)
     return arrays | ({"y": arrays["y"].astype("int32")} if "y" in arrays else {})

@@ -11,6 +11,7 @@ from zoo.errors import InvalidInput, check_positive
 
 UNKNOWN = -1
 NATURAL = "natural"
+MOST_UNASKED, SPREAD = 100, 10  # classes that labels alone may ask for; beyond, so many a class that occurs
 
 
 def load_semi_supervised(
@@ -53,10 +54,9 @@ def load_semi_supervised(
     import tensorflow as tf
 
     arrays = dict(load_arrays(source, split, labels=True, limit=limit, data_dir=data_dir))
-    classes = num_classes or (isinstance(source, str) and source in DATASETS and DATASETS[source].num_classes) or None
     training = split.startswith("train") or split == "all"
     labels = np.array(arrays["y"])
-    classes = check_labels(labels, classes, describe_source(source))
+    classes = check_labels(labels, num_classes or known_classes(source), describe_source(source))
     if not training:
         labels[:] = UNKNOWN
     elif num_labels is not None:
@@ -102,7 +102,8 @@ def check_labels(labels, num_classes, where="the data"):
     """The number of classes of labels [N], of which -1 is unknown.
 
     Raises:
-        InvalidInput: labels that are no whole numbers, lie outside the classes, or are all unknown.
+        InvalidInput: labels that are no whole numbers, lie outside the classes, are all unknown, or would make far more
+            classes than occur, as numbers do that are no labels.
     """
     if labels.dtype.kind not in "iu":
         raise InvalidInput(f"labels are whole numbers, but y of {where} holds {labels.dtype}: y.astype('int32')")
@@ -113,7 +114,18 @@ def check_labels(labels, num_classes, where="the data"):
         raise InvalidInput(f"{where} has the label {wrong}, but labels are {wanted}, or -1 where unknown")
     if high == UNKNOWN:
         raise InvalidInput(f"{where} has no labelled row at all: every y is -1")
+    seen = len(np.unique(labels[labels != UNKNOWN]))
+    if not num_classes and high >= max(MOST_UNASKED, SPREAD * seen):
+        raise InvalidInput(
+            f"labels of {where} go up to {high}, but only {seen} different ones occur: number them "
+            f"0..{seen - 1}, y = numpy.unique(y, return_inverse=True)[1], or say num_classes={high + 1}"
+        )
     return num_classes or high + 1
+
+
+def known_classes(source):
+    """The number of classes of a data set known by name; None of another."""
+    return DATASETS[source].num_classes if isinstance(source, str) and source in DATASETS else None
 
 
 def warn_of_missing(labels, num_classes):

@@ -4,7 +4,7 @@ from zoo.evaluation.annealing import annealed_importance
 from zoo.evaluation.codes import features
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import mean_and_error, per_example, summary
-from zoo.evaluation.report import collapse_report, compare, evaluate, probe, test_data
+from zoo.evaluation.report import collapse_report, compare, evaluate, probe, score_each, test_data
 
 __all__ = [
     "Estimator",
@@ -16,6 +16,7 @@ __all__ = [
     "mean_and_error",
     "per_example",
     "probe",
+    "score_each",
     "summary",
     "test_data",
 ]

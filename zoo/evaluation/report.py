@@ -1,11 +1,14 @@
 """How good a model is: its metrics over a data set, its difference from another, and what they say in words."""
 
+import contextlib
+
 import numpy as np
 
 from zoo.data import load_dataset, takes_labels
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
+from zoo.quiet import waiting
 
 PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
 
@@ -33,8 +36,20 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
     """
-    scores = per_example(model, dataset, num_samples, limit, seed, progress)
+    with waiting("evaluating") if progress is None else contextlib.nullcontext():
+        scores = per_example(model, dataset, num_samples, limit, seed, progress)
     return summary(model, scores, num_samples)
+
+
+def score_each(model, dataset, num_samples=500, seed=0, progress=None):
+    """{"elbo", "log_marginal"}: [N] nats of each example of a data set, its labels hidden; as `evaluate` otherwise."""
+    check_positive(num_samples=num_samples)
+    estimator = Estimator(model, num_samples)
+    each = [estimator(b.fields, seed=(seed, b.start)) for b in examples(model, dataset, progress=progress)]
+    return {
+        "elbo": np.concatenate([part["elbo"] for part in each]),
+        "log_marginal": -np.concatenate([part["nll"] for part in each]),
+    }
 
 
 def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progress=None):

@@ -5,7 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
-from zoo.quiet import quiet_stderr
+from zoo.quiet import quiet_stderr, waiting
 
 
 def write_archive(model, endpoints, specs, directory, batch_size=None):
@@ -31,13 +31,13 @@ def spread(method):
 
 
 @contextlib.contextmanager
-def quiet():
-    """Hold back what TensorFlow and MLIR write to the error stream and TensorFlow's logger."""
+def quiet(what):
+    """Hold back what TensorFlow and MLIR write to the error stream and TensorFlow's logger; a terminal says `what`."""
     logger = tf.get_logger()
     level = logger.level
     logger.setLevel("ERROR")
     try:
-        with quiet_stderr():
+        with waiting(what), quiet_stderr():
             yield
     finally:
         logger.setLevel(level)

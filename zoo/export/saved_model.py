@@ -36,7 +36,7 @@ def export_saved_model(model, directory, version=None):
     check_positive(version=version)
     target = directory / str(version)
     refuse_existing(target)
-    with quiet(), atomic(target) as partial:
+    with quiet(f"exporting {target}"), atomic(target) as partial:
         write_archive(model, refusing(model), model.field_specs, partial)
         write_warmup(model, partial, name=directory.resolve().name)
         write_json(partial / INPUTS, described_inputs(model))

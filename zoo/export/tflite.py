@@ -40,7 +40,7 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         raise InvalidInput(f"{path} is a directory; give a file, such as {path / 'model.tflite'}")
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists: give another path, or overwrite=True")
-    with quiet():
+    with quiet(f"converting to {path}"):
         content = convert(model, chosen, batch_size, weights)
     with atomic(path) as temporary:
         temporary.write_bytes(content)

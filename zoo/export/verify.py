@@ -16,6 +16,7 @@ from zoo.export.archive import quiet
 from zoo.export.examples import example_inputs
 from zoo.export.tflite import drawing_nothing, tflite_specs
 from zoo.export.warmup import read_warmup
+from zoo.quiet import waiting
 
 TOLERANCES = {"saved_model": 1e-5, "tflite": 1e-5, "tflite_gpu": 1e-4}
 FLOAT16_TOLERANCE = 5e-3
@@ -124,7 +125,7 @@ def existing(path):
 
 def call(method, inputs):
     """{output: array} of the model's own endpoint."""
-    with quiet():
+    with quiet("asking the model"):
         outputs = method(**{name: tf.constant(value) for name, value in inputs.items()})
     return {name: value.numpy() for name, value in outputs.items()}
 
@@ -156,9 +157,9 @@ def verify_some(jobs):
         write_jobs(jobs, directory)
         command = [sys.executable, "-P", str(Path(__file__).with_name("child.py")), str(directory)]
         try:
-            done = subprocess.run(
-                command, cwd=directory, env=environment(directory), capture_output=True, text=True, timeout=TIMEOUT
-            )
+            settings = {"cwd": directory, "env": environment(directory), "timeout": TIMEOUT}
+            with waiting("running the export in a process of its own"):
+                done = subprocess.run(command, capture_output=True, text=True, **settings)
             reason, lost = f"the process ended with {done.returncode}: {last_line(done.stderr)}", 1
         except subprocess.TimeoutExpired:
             reason, lost = f"the process took more than {TIMEOUT} s", len(jobs)

@@ -10,6 +10,7 @@ from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.guards import check_keras
 from zoo.models.inputs import Inputs
+from zoo.models.saving import Saving
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
 from zoo.objectives import bounds
@@ -19,7 +20,7 @@ from zoo.registry import PENALTIES
 BINARIZE = (None, "dynamic", "fixed")
 
 
-class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
+class LatentVariableModel(Verbs, Inputs, Step, Saving, keras.Model):
     """A latent-variable model p(x, z) with an inference model q(z | x), trained by a bound on log p(x).
 
     A member of the family says what it is in `data_spec`, `run`, `log_joint`, `posteriors`, `draw` and `likelihoods`;

@@ -99,6 +99,20 @@ class Trace(NamedTuple):
             beta=beta * self.beta,
         )
 
+    def __repr__(self):
+        """One screen: a line a term, with its shape and its mean; `log_marginal` and `elbo` at the end."""
+        whole = {"elbo": self.elbo, "log_marginal": self.log_marginal}
+        fields = {name: value for name, value in self._asdict().items() if isinstance(value, dict) and value}
+        each = {f"{field}[{name!r}]": value for field, terms in fields.items() for name, value in terms.items()}
+        terms = {**each, "log_mass": self.log_mass, **whole}
+        draws, values, examples = tf.convert_to_tensor(self.log_mass + self.log_weight).shape
+        title = (
+            f"Trace: {draws} draws, {values} enumerated values, {examples} examples; means in nats where terms are logs"
+        )
+        return "\n".join([title, *(term_line(name, value) for name, value in terms.items())])
+
+    __str__ = __repr__
+
     @property
     def along_path(self):
         """[S, C, B]: zero, with the derivative of `log_weight` along the path of the base draws as its gradient."""
@@ -106,6 +120,13 @@ class Trace(NamedTuple):
             tf.reduce_sum(self.path[name] * (draw - tf.stop_gradient(draw)), -1) for name, draw in self.base.items()
         ]
         return sum(terms, tf.zeros_like(self.log_weight))
+
+
+def term_line(name, value):
+    """Name, shape and mean of a tensor; of one in a graph without the mean."""
+    value = tf.convert_to_tensor(value)
+    mean = f"  mean {float(tf.reduce_mean(tf.cast(value, tf.float32))):.4g}" if hasattr(value, "numpy") else ""
+    return f"  {name:24} {str(list(value.shape)):20}{mean}".rstrip()
 
 
 class Pass(NamedTuple):

@@ -15,6 +15,6 @@ from zoo.pictures import (  # noqa: F401
 )
 from zoo.pictures.analogies import analogy_cells
 from zoo.pictures.canvas import grid, new_figure, save_figure, save_image
-from zoo.pictures.drawing import draw
+from zoo.pictures.drawing import Subject, draw
 
-__all__ = ["analogy_cells", "draw", "grid", "new_figure", "save_figure", "save_image"]
+__all__ = ["Subject", "analogy_cells", "draw", "grid", "new_figure", "save_figure", "save_image"]

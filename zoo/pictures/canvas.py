@@ -26,6 +26,25 @@ def grid(images, columns=None, gap=GAP):
     return np.round(canvas * 255).astype("uint8")
 
 
+def labelled(pixels, rows, columns=(), below=""):
+    """A figure of a `grid` with a label beside each row and, where there are such, below each column."""
+    height, width, _ = pixels.shape
+    size = 0.55 * max(len(rows), 1) / height  # inches a pixel
+    figure, axis = new_figure(width * size + 1.6, height * size + (0.7 if columns else 0.1))
+    axis.imshow(pixels, interpolation="nearest")
+    axis.set_yticks(centres(len(rows), height), rows)
+    axis.set_xticks(centres(len(columns), width), columns)
+    axis.set_xlabel(below)
+    axis.tick_params(length=0)
+    axis.spines[:].set_visible(False)
+    return figure
+
+
+def centres(count, size):
+    """Where the middles of `count` equal parts of `size` pixels are."""
+    return [(place + 0.5) * size / count - 0.5 for place in range(count)]
+
+
 def save_image(pixels, path, target=800):
     """Write a uint8 image as PNG, magnified by a whole number to about `target` pixels."""
     from PIL import Image
@@ -46,4 +65,4 @@ def new_figure(width, height, rows=1, columns=1):
 def save_figure(figure, path):
     """Write a matplotlib figure as PNG."""
     with atomic(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+        figure.savefig(temporary, dpi=110, bbox_inches="tight")

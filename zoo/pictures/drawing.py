@@ -7,19 +7,21 @@ import pathlib
 import numpy as np
 
 from zoo import pretrained
-from zoo.data import LABELS, load_arrays, takes_labels
+from zoo.data import LABELS, load_arrays, load_fields, takes_labels
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
+from zoo.quiet import waiting
 from zoo.registry import PICTURES
 
 LOGS = {"log": "log.csv", "kl_log": "kl_per_unit.csv"}  # what a picture can need of a run's folder
 
 
-def draw(name, kind, path, **settings):
+def draw(name, kind, path, source=None, **settings):
     """Draw a picture of the pretrained model or run `name` into a PNG at `path`.
 
     Args:
         kind: a name in `zoo.registry.PICTURES`.
+        source: images to draw instead of the held-out ones: what `load_arrays` takes, whole.
         **settings: of that kind, such as count, steps, seed.
 
     Raises:
@@ -28,18 +30,19 @@ def draw(name, kind, path, **settings):
     picture, settings, _ = PICTURES.parse({**settings, "name": kind}, context=["subject"])
     if pathlib.Path(path).suffix != ".png":
         raise InvalidInput(f"pictures are PNG files: name one that ends in .png, got {str(path)!r}")
-    subject = Subject(pretrained.locate(name))
+    subject = Subject(pretrained.locate(name), source)
     subject.require(kind, picture)
-    drawn = picture(subject, **settings)
+    with waiting(f"drawing {path}"):
+        drawn = picture(subject, **settings)
     save = save_image if isinstance(drawn, np.ndarray) else save_figure
     save(drawn, path)
 
 
 class Subject:
-    """A pretrained model with its held-out data, or a run with its logs."""
+    """A pretrained model with its held-out data, or those of `source`; or a run with its logs."""
 
-    def __init__(self, home):
-        self.home = home
+    def __init__(self, home, source=None):
+        self.home, self.source = home, source
 
     @functools.cached_property
     def card(self):
@@ -67,12 +70,18 @@ class Subject:
             return list(csv.reader(file))
 
     def test(self, count, labels=False):
-        """The first `count` held-out examples as the model's inputs; with `labels` a pair with these."""
-        data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
-        arrays = load_arrays(data["name"], "test", labels=wanted, limit=count, data_dir=data.get("data_dir"))
+        """The first `count` held-out examples as the model's inputs, None for all; with `labels` a pair with these."""
+        arrays = self.arrays(count, labels)
         fields = self.model.fields({name: arrays[name] for name in self.model.data_spec if name in arrays})
         inputs = {name: np.asarray(value) for name, value in fields.items()}
         return (inputs, arrays[LABELS]) if labels else inputs
+
+    def arrays(self, count, labels=False):
+        """The arrays that `test` makes inputs of."""
+        if self.source is not None:
+            return load_fields(self.source, self.model.data_spec, limit=count)
+        data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
+        return load_arrays(data["name"], "test", labels=wanted, limit=count, data_dir=data.get("data_dir"))
 
     def unlabelled(self, count):
         """As `test`, without the labels that a model can infer."""
@@ -87,6 +96,11 @@ class Subject:
     def originals(self, inputs):
         """The first data field of a model's inputs."""
         return inputs[self.model.fields_of("data")[0]]
+
+    def reconstructed(self, inputs):
+        """The first data field's reconstruction of a model's inputs."""
+        data, others = self.divide(inputs)
+        return self.image(self.model.reconstruct(data, **others))
 
     def image(self, values):
         """The array of the first data field, of what a verb gives: a tensor, or a dict of several fields."""

@@ -12,6 +12,5 @@ def reconstructions(subject, count=10):
     """Test images in the upper row, their reconstructions below."""
     check_positive(count=count)
     inputs = subject.unlabelled(count)
-    data, others = subject.divide(inputs)
-    found = subject.model.reconstruct(data, **others)
-    return grid(np.concatenate([subject.originals(inputs), subject.image(found)]), columns=count)
+    originals = subject.originals(inputs)
+    return grid(np.concatenate([originals, subject.reconstructed(inputs)]), columns=len(originals))

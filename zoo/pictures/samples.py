@@ -10,7 +10,13 @@ from zoo.registry import PICTURES
 @PICTURES.register("samples", needs=["prior"])
 def samples(subject, count=64, seed=0, mean=True):
     """A square of draws from p(x); with labels a column a class."""
+    images, condition = drawn(subject, count, seed, mean)
+    return grid(images, columns=subject.label("sample")[1] or None)
+
+
+def drawn(subject, count, seed, mean):
+    """(images [count, H, W, C], their labels by name where these steer them: each class in turn)."""
     check_positive(count=count)
     label, classes = subject.label("sample")
     condition = {label: np.arange(count) % classes} if classes else {}
-    return grid(subject.image(subject.model.sample(count, seed=seed, mean=mean, **condition)), columns=classes or None)
+    return subject.image(subject.model.sample(count, seed=seed, mean=mean, **condition)), condition

@@ -3,7 +3,7 @@
 import numpy as np
 
 from zoo.errors import check_positive
-from zoo.pictures.canvas import grid
+from zoo.pictures.canvas import grid, labelled
 from zoo.registry import PICTURES
 
 
@@ -22,4 +22,7 @@ def traversals(subject, count=10, steps=11, width=3.0):
     codes[np.arange(len(codes)), np.repeat(units, steps)] = places
     names = subject.model.fields_of("condition", "label")
     condition = {name: np.repeat(value[:1], len(codes), 0) for name, value in others.items() if name in names}
-    return grid(subject.image(subject.model.decode(codes, **condition)), columns=steps)
+    pixels = grid(subject.image(subject.model.decode(codes, **condition)), columns=steps)
+    columns = [f"{place:.2g}" for place in np.linspace(-width, width, steps)]
+    name = subject.model.latent_names[0]
+    return labelled(pixels, [f"unit {unit}" for unit in units], columns, f"value of the unit of {name}")

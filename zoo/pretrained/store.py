@@ -103,7 +103,7 @@ def checked_preset(preset):
 
 
 def load(name, model=None, **config):
-    """A built model with its trained weights.
+    """A built model with its trained weights; its `card` is the content of its card.json.
 
     Args:
         name: a pretrained name (`list_pretrained`) or a folder that `save` or `zoo train` wrote.
@@ -135,6 +135,7 @@ def load(name, model=None, **config):
         raise InvalidInput(
             f"the weights of {home.name} do not fit a {model.registry_name} of these arguments"
         ) from error
+    object.__setattr__(model, "card", card)  # Keras would track the dict, and make it one of its own
     return model
 
 

@@ -2,6 +2,7 @@
 
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage, KLPerUnitLogger
 from zoo.training.checkpoint import Checkpoint
+from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.run import train
 from zoo.training.schedules import Cyclical, CyclicalKL, Linear, LinearKL, Sigmoid, SigmoidKL
@@ -15,6 +16,7 @@ __all__ = [
     "KLPerUnitLogger",
     "Linear",
     "LinearKL",
+    "Progress",
     "Recipe",
     "Sigmoid",
     "SigmoidKL",

@@ -6,7 +6,9 @@ from zoo.creation import model_class
 from zoo.data import (
     LABELS,
     check_dataset,
+    check_labels,
     describe_dataset,
+    known_classes,
     list_datasets,
     load_arrays,
     load_dataset,
@@ -29,7 +31,8 @@ def suggest_config(name, source, likelihood=None):
     elif likelihood in (None, "bernoulli"):
         config["binarize"] = "dynamic"
     if "num_classes" in model_class(name)[0].argument_names():
-        config["num_classes"] = int(load_arrays(source, "train", labels=True)[LABELS].max()) + 1
+        labels = load_arrays(source, "train", labels=True)[LABELS]
+        config["num_classes"] = check_labels(labels, known_classes(source), f"{source!r}")
     return config
 
 

@@ -3,26 +3,29 @@
 import csv
 import dataclasses
 import pathlib
-import sys
 
 import keras
 import tensorflow as tf
 
 from zoo import pretrained
 from zoo.data import load_dataset
+from zoo.errors import InvalidInput
 from zoo.files import output_folder, read_json, write_json
 from zoo.pretrained.store import checked_preset
+from zoo.quiet import waiting
 from zoo.training.callbacks import KLPerUnitLogger
 from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.progress import Progress
+from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
 
 RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
-def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose="auto"):
+def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose=True, epochs=None):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
     The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
@@ -35,7 +38,9 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
         resume: go on from the last checkpoint, in whichever stage it is. Together with the same settings, machine and
             thread count, the weights at the end are those of a run that was never interrupted.
         tensorboard: also write TensorBoard logs.
-        verbose: Keras' progress display; "auto" is a bar on a terminal and a line an epoch elsewhere.
+        epochs: None, or with `resume` how many there are to be in all, more than the run was begun with; a schedule of
+            the learning rate is stretched to the last of them.
+        verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
 
     Returns:
         (model, Keras history), of the last stage.
@@ -46,15 +51,18 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     """
     directory = pathlib.Path(directory)
     preset = checked_preset(read_json(directory / RUN) if resume else preset)
+    if epochs is not None:
+        preset = longer(preset, epochs)
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
-        ready.append(prepared(stage, models))
+        with waiting(f"preparing {stage.model} and its data"):
+            ready.append(prepared(stage, models))
         models[stage.name] = ready[-1][0]
     if not resume:
         output_folder(directory, overwrite)
+    if not resume or epochs is not None:
         write_json(directory / RUN, preset)
-    display = verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2
     for number, stage in enumerate(stages, 1):
         if len(stages) > 1 and verbose:
             print(f"stage {number} of {len(stages)}: {stage.name or directory.name}, {stage.model}", flush=True)
@@ -62,11 +70,20 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
             models[stage.name] = pretrained.load(stage.folder)
             continue
         model, data = ready[0] if number == 1 else prepared(stage, models)
-        history, epochs = fit(stage, model, data, resume, tensorboard, display)
+        history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
         models[stage.name] = model
         said = preset if stage is stages[-1] else stage.entry
         pretrained.save(model, stage.folder, card=card_of(stage, said, epochs), overwrite=True)
     return model, history
+
+
+def longer(preset, epochs):
+    """A preset whose last stage has so many epochs."""
+    recipe = Recipe.of({**preset.get("recipe", {}), "epochs": epochs})
+    asked = Recipe.of(preset.get("recipe", {})).epochs
+    if epochs < asked:
+        raise InvalidInput(f"epochs must be at least the {asked} that the run was begun with, got {epochs}")
+    return {**preset, "recipe": {**preset.get("recipe", {}), "epochs": recipe.epochs}}
 
 
 def prepared(stage, models):
@@ -109,6 +126,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         keras.callbacks.CSVLogger(str(folder / LOG), append=resume),
         *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
         checkpoint,
+        *([Progress()] if verbose else []),
     ]
     history = model.fit(
         train_data,
@@ -117,7 +135,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         steps_per_epoch=steps,
         validation_data=validation_data,
         callbacks=callbacks,
-        verbose=verbose,
+        verbose=0,
     )
     return history, epoch + len(history.epoch)
 

@@ -1,0 +1,52 @@
+"""`zoo score`: how probable a model finds each image."""
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from zoo.cli.app import Input, Json, Name, Seed, app, show
+from zoo.cli.arrays import check_array
+from zoo.cli.evaluate import progress
+from zoo.cli.pictures import subject_of, write
+
+
+@app.command()
+def score(
+    name: Name,
+    input: Input = None,
+    output: Annotated[
+        pathlib.Path | None, typer.Option("--output", "-o", help="Write an .npz file instead of lines.")
+    ] = None,
+    num_samples: Annotated[int, typer.Option(help="Draws per image of the estimate of log p(x).")] = 500,
+    count: Annotated[int | None, typer.Option(help="Only the first images.")] = None,
+    seed: Seed = 0,
+    json: Json = False,
+):
+    """Give the ELBO and log p(x) of each of your images, or of the test images, in nats.
+
+    Grey images are binarised first where the model's are, as in `zoo evaluate`.
+
+    Example: zoo score vae_mnist --input digits/
+    """
+    if output:
+        check_array(output)
+    subject = subject_of(name, input)
+    from zoo.data import load_dataset, names_of
+    from zoo.evaluation import score_each
+
+    subject.model.require("zoo score", ["bound"])
+    arrays = subject.arrays(count)
+    dataset = load_dataset(arrays, batch_size=100, shuffle=False, labels="y" in arrays)
+    with progress(f"scoring {len(arrays['x'])} images") as report:
+        scores = score_each(subject.model, dataset, num_samples, seed=seed, progress=report)
+    if output:
+        return write(output, scores)
+    names = names_of(input, len(arrays["x"])) if input else list(map(str, range(len(arrays["x"]))))
+    rows = {name: {key: float(value[i]) for key, value in scores.items()} for i, name in enumerate(names)}
+    return show(rows if json else [line(*row) for row in rows.items()], json)
+
+
+def line(name, scores):
+    """One image."""
+    return f"{name:24} ELBO {scores['elbo']:.2f}  log p(x) {scores['log_marginal']:.2f}"

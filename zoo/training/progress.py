@@ -1,0 +1,109 @@
+"""What training prints: a line an epoch, and on a terminal a bar within it."""
+
+import sys
+import time
+
+import keras
+
+SAID = ("loss", "elbo", "kl", "reconstruction")  # terms with a place of their own in the line
+
+
+class Progress(keras.callbacks.Callback):
+    """Prints a line an epoch, and on a terminal a bar with the time left within it: `fit(..., verbose=0)` beside it.
+
+        12/40  ELBO -23.6 (val -23.5)  KL 3.6  rec -20.0  units 8/8  0.3 s
+
+    The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
+    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.bar = None
+
+    def on_train_begin(self, logs=None):
+        self.compiling = True
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun = time.perf_counter()
+        self.place = f"{epoch + 1}/{self.params.get('epochs')}"
+        steps = self.params.get("steps")
+        if self.compiling and not sys.stdout.isatty():
+            updates = f"{steps} updates an epoch" if steps else "training"
+            print(f"{updates}; the first one is compiled before it runs", flush=True)
+        if sys.stdout.isatty():
+            self.bar = bar()
+            self.bar.start()
+            self.bar.console.show_cursor()  # which an interrupted `fit` would leave hidden
+            said = f"{self.place}  compiling the first update" if self.compiling else self.place
+            self.task = self.bar.add_task(said, total=steps)
+            self.bar.refresh()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.show(batch + 1, self.place)
+
+    def on_test_begin(self, logs=None):
+        self.show(None, f"{getattr(self, 'place', '')}  validating")
+
+    def show(self, done, said):
+        """Move the bar, a few times a second."""
+        now = time.perf_counter()
+        if self.bar and (self.compiling or done is None or now - self.shown > 0.1):
+            self.bar.update(self.task, completed=done, description=said)
+            self.bar.refresh()
+            self.shown, self.compiling = now, False
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.close()
+        self.compiling = False
+        seconds = time.perf_counter() - self.begun
+        print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
+
+    def on_train_end(self, logs=None):
+        self.close()
+
+    def close(self):
+        """Take the bar off the terminal."""
+        if self.bar:
+            self.bar.stop()
+        self.bar = None
+
+
+def bar():
+    """A Rich progress bar that is gone afterwards, and that moves when it is told to alone."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    return Bar(*columns, transient=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False)
+
+
+def words(model, logs):
+    """The parts of an epoch's line."""
+    first = "elbo" if "elbo" in logs else "loss"
+    validated = f" (val {number(logs[f'val_{first}'])})" if f"val_{first}" in logs else ""
+    yield f"{'ELBO' if first == 'elbo' else first} {number(logs[first])}{validated}"
+    for term, name in (("kl", "KL"), ("reconstruction", "rec")):
+        if term in logs:
+            yield f"{name} {number(logs[term])}"
+    if first == "elbo" and number(-logs["loss"]) != number(logs["elbo"]):
+        yield f"loss {number(logs['loss'])}"
+    for term in model.term_metrics:
+        if term in logs and term not in SAID and not term.startswith("kl_"):
+            yield f"{term} {number(logs[term])}"
+    units = {name: metric for name, metric in model.unit_metrics.items() if metric.name in logs}
+    if units:
+        used = "+".join(f"{logs[metric.name]:.0f}" for metric in units.values())
+        yield f"units {used}/{'+'.join(str(metric.total.shape[0]) for metric in units.values())}"
+    if logs.get("skipped"):
+        yield f"skipped {logs['skipped']:.0f}"
+
+
+def number(value):
+    """A value with one digit after the point, or two significant ones where it is small."""
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def duration(seconds):
+    """Seconds, or minutes and seconds."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f}:{seconds % 60:02.0f} min"
