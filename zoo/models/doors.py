@@ -37,6 +37,8 @@ class Doors:
             kwargs["validation_data"] = self.accept(held_out)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
+        if isinstance(callbacks, list) and any(getattr(callback, "prints_epochs", False) for callback in callbacks):
+            kwargs.setdefault("verbose", 0)
         with shapes_told():
             return super().fit(x, None, *args, callbacks=guarded(callbacks), **kwargs)
 

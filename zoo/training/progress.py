@@ -9,13 +9,15 @@ SAID = ("loss", "elbo", "kl", "reconstruction")  # terms with a place of their o
 
 
 class Progress(keras.callbacks.Callback):
-    """Prints a line an epoch, and on a terminal a bar with the time left within it: `fit(..., verbose=0)` beside it.
+    """Prints a line an epoch, and on a terminal a bar with the time left within it, in place of Keras' own.
 
         12/40  ELBO -23.6 (val -23.5)  KL 3.6  rec -20.0  units 8/8  0.3 s
 
     The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
     penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any.
     """
+
+    prints_epochs = True
 
     def __init__(self):
         super().__init__()
