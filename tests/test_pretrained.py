@@ -1,6 +1,8 @@
 """Saved models: what is written is what is read, or a clear refusal."""
 
+import errno
 import json
+import pathlib
 import shutil
 
 import numpy as np
@@ -10,7 +12,7 @@ from support import of_today, random_batch, seed, small, tiered
 import zoo
 from zoo import evaluation, pretrained
 from zoo.data import describe_dataset
-from zoo.errors import InvalidInput, OutputExists
+from zoo.errors import CannotWrite, InvalidInput, OutputExists
 
 PRETRAINED = zoo.list_pretrained()
 
@@ -154,15 +156,15 @@ def test_nothing_is_half_written_when_saving_fails(saved, original, monkeypatch)
     before = {path.name: path.read_bytes() for path in saved.iterdir()}
     other = small("vae", latent_dim=5)
 
-    def failing(path, *arguments, **settings):
+    def failing(path, content):
         path.write_text("half")
-        raise OSError("disk full")
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     with pytest.raises(TypeError):
         zoo.save(other, saved, card={"seed": object()}, overwrite=True)
-    monkeypatch.setattr(other, "save_weights", failing)
+    monkeypatch.setattr(pathlib.Path, "write_bytes", failing)
     for folder in (saved, saved.parent / "new"):
-        with pytest.raises(OSError, match="disk full"):
+        with pytest.raises(CannotWrite, match=f"cannot write {folder}/model.*h5: No space left on device"):
             zoo.save(other, folder, overwrite=True)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert zoo.load(saved).latent_dim == 3

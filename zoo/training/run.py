@@ -1,6 +1,5 @@
 """Training runs: a model, its data and a recipe, in a folder that can be resumed."""
 
-import csv
 import dataclasses
 import pathlib
 import sys
@@ -10,15 +9,14 @@ import tensorflow as tf
 
 from zoo import pretrained
 from zoo.data import load_dataset
-from zoo.files import output_folder, read_json, write_json
+from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
-from zoo.training.callbacks import KLPerUnitLogger
-from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.stages import stages_of
 
-RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
+RUN, LOG, KL_LOG, LOCK = "run.json", "log.csv", "kl_per_unit.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
@@ -51,9 +49,18 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
         ready.append(prepared(stage, models))
         models[stage.name] = ready[-1][0]
-    if not resume:
-        output_folder(directory, overwrite)
-        write_json(directory / RUN, preset)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory / LOCK, busy=f"another process trains in {directory}"):
+        if not resume:
+            output_folder(directory, overwrite, kept=[LOCK])
+            write_json(directory / RUN, preset)
+        return train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
+
+
+def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose):
+    """Train the stages of a preset that are not there yet; `ready` are the (model, data) of all that were prepared."""
+    models = {stage.name: model for stage, (model, _) in zip(stages, ready, strict=True)}
     display = verbose if verbose != "auto" else 1 if sys.stdout.isatty() else 2
     for number, stage in enumerate(stages, 1):
         if len(stages) > 1 and verbose:
@@ -87,7 +94,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     train_data, validation_data, steps = data
     if stage.goes_on:
         model.steps.assign(0)  # schedules and averages begin anew
-    elif not (folder / CHECKPOINT).exists():
+    elif not (resume and Checkpoint(folder, {}).exists):
         model.adapt(load_dataset(**data_arguments(model, stage.entry["data"], recipe), shuffle=False))
     model.compile(
         recipe.make_optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
@@ -106,7 +113,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         *recipe.schedule_callbacks(),
         *stateful.values(),
         KLPerUnitLogger(folder / KL_LOG),
-        keras.callbacks.CSVLogger(str(folder / LOG), append=resume),
+        EpochLogger(folder / LOG),
         *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
         checkpoint,
     ]
@@ -133,13 +140,3 @@ def card_of(stage, preset, epochs):
         "epochs_trained": epochs,
         **{key: preset[key] for key in SAID if key in preset},
     }
-
-
-def forget_after(path, epoch):
-    """Drop the rows of a log that a checkpoint at `epoch` does not know."""
-    if not path.exists():
-        return
-    with open(path, newline="") as file:
-        rows = [row for row in csv.reader(file) if not row[0].isdigit() or int(row[0]) < epoch]
-    with open(path, "w", newline="") as file:
-        csv.writer(file).writerows(rows)

@@ -1,0 +1,176 @@
+"""Weights as the bytes of a Keras .weights.h5 file: made in memory, and checked whole before any is taken over.
+
+HDF5 cannot close a file on a full disk and takes the process down at its end, so it never sees one.
+"""
+
+import contextlib
+import io
+import math
+import pathlib
+import zipfile
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from zoo.errors import InvalidInput
+from zoo.files import write_bytes
+
+LARGEST = 2**31  # bytes of a file
+SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
+INSIDE = "model.weights.h5"  # of a .keras file
+
+
+class WeightsFile(io.BytesIO):
+    """The bytes of a weights file. Keras finds the format by the name, which is what it prints as."""
+
+    def __str__(self):
+        return INSIDE
+
+
+class Weights:
+    """Saving and loading of weights, mixed into `LatentVariableModel`: whole or not at all, both ways."""
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """Keras' `save_weights`; a .weights.h5 file is made in memory, and appears whole."""
+        path = str(filepath)
+        if not path.endswith(".weights.h5") or "://" in path or (pathlib.Path(path).exists() and not overwrite):
+            return super().save_weights(filepath, overwrite, **kwargs)
+        return write_bytes(path, self.weights_bytes())
+
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """Keras' `load_weights`; what does not fit, or is not finite, is refused before any weight is taken over.
+
+        Raises:
+            InvalidInput: with the name of the file and of the tensor.
+        """
+        path = str(filepath)
+        if not path.endswith((".weights.h5", ".keras")) or "://" in path or skip_mismatch or kwargs:
+            return super().load_weights(filepath, skip_mismatch, **kwargs)
+        return self.take_weights(read_weights(path), path)
+
+    def weights_bytes(self):
+        """The content of a .weights.h5 file.
+
+        Raises:
+            InvalidInput: a weight is not finite.
+        """
+        for weight in self.weights:
+            if not np.isfinite(weight.numpy().astype("float64")).all():
+                raise InvalidInput(f"the weight {weight.path} holds NaN or infinity: such a model is not saved")
+        file = WeightsFile()
+        super().save_weights(file)
+        return file.getvalue()
+
+    def take_weights(self, content, source):
+        """Take over the weights of a .weights.h5 file's content, once all of them are known to fit.
+
+        Raises:
+            InvalidInput: with the name of the file, `source`, and of the tensor.
+        """
+        with reading(source):
+            found = tensors(content, source)
+            for name, (shape, kind) in tensors(self.weights_bytes(), "the model").items():
+                if name not in found and "optimizer/" in name:
+                    continue  # Keras warns, and leaves a compiled model's optimiser as it is
+                if name not in found:
+                    raise InvalidInput(f"{source} lacks the tensor {name}: its weights do not fit the model")
+                if found[name] != (shape, kind):
+                    theirs, ours = (" ".join(map(str, (k, list(s)))) for s, k in (found[name], (shape, kind)))
+                    raise InvalidInput(f"{source} does not fit the model: {name} is {theirs} and not {ours}")
+            check_finite(content, source)
+            super().load_weights(WeightsFile(content))
+
+
+@contextlib.contextmanager
+def reading(source):
+    """Whatever HDF5 and Keras say of a damaged file becomes `InvalidInput`."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput(f"{source} cannot be read as weights: {error}") from error
+
+
+def read_weights(path):
+    """The bytes of a .weights.h5 file, or of that inside a .keras file."""
+    with reading(path):
+        if pathlib.Path(path).stat().st_size > LARGEST:
+            raise InvalidInput(f"{path} is larger than the {LARGEST // 2**30} GB that are read")
+        if not str(path).endswith(".keras"):
+            return pathlib.Path(path).read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(INSIDE).file_size > LARGEST:
+                raise InvalidInput(f"{INSIDE} in {path} is larger than the {LARGEST // 2**30} GB that are read")
+            return archive.read(INSIDE)
+
+
+def tensors(content, source):
+    """Name -> (shape, dtype) of the tensors in a .weights.h5 file, from its headers alone.
+
+    Raises:
+        InvalidInput: the file is none, links elsewhere, or claims more numbers than its bytes hold.
+    """
+    with reading(source), h5py.File(io.BytesIO(content)) as file:
+        found, groups = {}, [("", file)]
+        while groups:
+            place, group = groups.pop()
+            for key in group:
+                name = f"{place}{key}"
+                if group.get(key, getclass=True, getlink=True) is not h5py.HardLink or name.count("/") > 100:
+                    raise InvalidInput(f"{source} is no weights file: {name} is a link")
+                if isinstance(group[key], h5py.Group):
+                    groups.append((f"{name}/", group[key]))
+                else:
+                    found[name] = header(group[key], name, source)
+        if sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in found.values()) > len(content):
+            raise InvalidInput(f"{source} claims more numbers than it holds")
+        return found
+
+
+def stored_numbers(content, source):
+    """How many numbers a .weights.h5 file holds, by its headers."""
+    return sum(math.prod(shape) for shape, _ in tensors(content, source).values())
+
+
+def header(dataset, name, source):
+    """(shape, dtype) of a data set that lies in the file as Keras writes it: in one piece, not compressed."""
+    if dataset.shape is None or dataset.dtype.kind not in "biufV" or dataset.dtype.hasobject:
+        raise InvalidInput(f"{source} is no weights file: {name} holds no numbers")
+    if dataset.chunks or dataset.is_virtual or dataset.external:
+        raise InvalidInput(f"{source} is no weights file of Keras: {name} is not stored in one piece")
+    return tuple(dataset.shape), str(dataset.dtype)
+
+
+def check_finite(content, source):
+    """Raise `InvalidInput` for a tensor with NaN or infinity."""
+    with h5py.File(io.BytesIO(content)) as file:
+        for name in tensors(content, source):
+            values = file[name][()]
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise InvalidInput(f"the tensor {name} of {source} holds NaN or infinity")
+
+
+@contextlib.contextmanager
+def at_most(count, source):
+    """Inside the block no variable is made that holds more than is left of `count` numbers, and some for metrics.
+
+    Raises:
+        InvalidInput: before anything is allocated.
+    """
+    left = count + SPARE
+
+    def make(next_creator, **settings):
+        nonlocal left
+        value = settings["initial_value"]
+        if callable(value):
+            with tf.Graph().as_default():  # its shape, and no numbers
+                value = value()
+        left -= math.prod(value.shape)
+        if left < 0:
+            raise InvalidInput(f"{source} describes a model of more numbers than the {count:,} of its weights")
+        return next_creator(**settings)
+
+    with tf.variable_creator_scope(make):
+        yield
