@@ -3,6 +3,7 @@
 HDF5 cannot close a file on a full disk and takes the process down at its end, so it never sees one.
 """
 
+import collections
 import contextlib
 import io
 import math
@@ -14,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.files import write_bytes
+from zoo.files import sha256, write_bytes
 
 LARGEST = 2**31  # bytes of a file
 SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
@@ -68,18 +69,43 @@ class Weights:
         Raises:
             InvalidInput: with the name of the file, `source`, and of the tensor.
         """
-        with reading(source):
-            found = tensors(content, source)
-            for name, (shape, kind) in tensors(self.weights_bytes(), "the model").items():
-                if name not in found and "optimizer/" in name:
-                    continue  # Keras warns, and leaves a compiled model's optimiser as it is
-                if name not in found:
-                    raise InvalidInput(f"{source} lacks the tensor {name}: its weights do not fit the model")
-                if found[name] != (shape, kind):
-                    theirs, ours = (" ".join(map(str, (k, list(s)))) for s, k in (found[name], (shape, kind)))
-                    raise InvalidInput(f"{source} does not fit the model: {name} is {theirs} and not {ours}")
-            check_finite(content, source)
-            super().load_weights(WeightsFile(content))
+        check_fit(tensors(content, source), tensors(self.weights_bytes(), "the model"), source)
+        theirs = digests(content, source)
+        before = [weight.numpy() for weight in self.weights]
+        try:
+            with reading(source):
+                super().load_weights(WeightsFile(content))
+            for name, digest in without_optimizers(digests(self.weights_bytes(), source)).items():
+                if digest not in theirs.values():
+                    raise InvalidInput(f"{source} does not fit the model: it lacks {name}")
+        except InvalidInput:
+            for weight, value in zip(self.weights, before, strict=True):
+                weight.assign(value)
+            raise
+
+
+def check_fit(theirs, ours, source):
+    """Raise `InvalidInput` unless a file has a tensor of the shape and dtype of each of the model's.
+
+    Not by name: a layer that has two places in a model may be in a file under either.
+    """
+    ours = without_optimizers(ours)
+    spare = collections.Counter(theirs.values())
+    spare.subtract(ours.values())
+    for name, kind in ours.items():
+        if spare[kind] < 0:
+            found = described(*theirs[name]) if name in theirs else "nothing"
+            raise InvalidInput(f"{source} does not fit the model: {name} is {described(*kind)}, the file has {found}")
+
+
+def without_optimizers(named):
+    """What belongs to a model itself: where an optimiser's state does not fit, Keras warns and leaves it."""
+    return {name: value for name, value in named.items() if "optimizer/" not in name}
+
+
+def described(shape, kind):
+    """A tensor's kind as "float32 [8, 6]"."""
+    return f"{kind} {list(shape)}"
 
 
 @contextlib.contextmanager
@@ -143,13 +169,20 @@ def header(dataset, name, source):
     return tuple(dataset.shape), str(dataset.dtype)
 
 
-def check_finite(content, source):
-    """Raise `InvalidInput` for a tensor with NaN or infinity."""
-    with h5py.File(io.BytesIO(content)) as file:
+def digests(content, source):
+    """Name -> SHA-256 of the tensors in a .weights.h5 file.
+
+    Raises:
+        InvalidInput: one of them holds NaN or infinity.
+    """
+    found = {}
+    with reading(source), h5py.File(io.BytesIO(content)) as file:
         for name in tensors(content, source):
             values = file[name][()]
             if values.dtype.kind == "f" and not np.isfinite(values).all():
                 raise InvalidInput(f"the tensor {name} of {source} holds NaN or infinity")
+            found[name] = sha256(values.tobytes())
+    return found
 
 
 @contextlib.contextmanager

@@ -46,11 +46,14 @@ def locate(name):
         InvalidInput: unknown name, with the nearest ones.
     """
     path = pathlib.Path(name)
-    with contextlib.suppress(OSError, ValueError):  # a name too long for a path, or with a NUL
+    try:
         if (path / CARD).is_file():
             return path
-        if path.is_dir():
-            raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
+        is_folder = path.is_dir()
+    except (OSError, ValueError):  # a name too long for a path, or with a NUL
+        is_folder = False
+    if is_folder:
+        raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
     choices = {known: folder() / known for known in list_recipes()}
     return choose("pretrained model", str(name), choices)
 
