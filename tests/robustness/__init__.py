@@ -2,6 +2,6 @@
 
     python -m tests.robustness --json benchmarks/results/robustness.json
 
-Cards, weights, images and .npz files are mutated and handed to processes of their own, which have a limit of memory, and
-of time for each. Processes that write are killed, at a call to the system or at any moment; then their folders are read.
+Cards, weights, images and .npz files are mutated and handed to processes of their own, with limits of memory and time.
+Processes that write are killed, at a call to the system or at any moment, and what is in their folders is read.
 """

@@ -4,6 +4,7 @@ import io
 import json
 import random
 import struct
+import zipfile
 import zlib
 
 import h5py
@@ -201,11 +202,8 @@ def npz(content, dice):
     elif kind == "npy":
         np.save(buffer, x)
     elif kind == "claim":
-        import zipfile
-
-        header = "{'descr': '|u1', 'fortran_order': False, 'shape': (%d, 1000, 1000, 1), }" % dice.choice(
-            [10**6, 4_000]
-        )
+        shape = (dice.choice([10**6, 4_000]), 1000, 1000, 1)
+        header = repr({"descr": "|u1", "fortran_order": False, "shape": shape})
         with zipfile.ZipFile(buffer, "w") as file:
             file.writestr("x.npy", b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode())
     elif kind == "bomb":
