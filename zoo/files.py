@@ -7,12 +7,14 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 
 from filelock import FileLock, Timeout
 
 from zoo.errors import CannotWrite, InvalidInput, OutputExists
 
 SCRATCH = ".partial-"  # begins the names of folders in which files are made; TF Serving takes none for a version
+SETTLED = 2  # seconds
 LARGEST_JSON = 2**24  # bytes
 
 
@@ -29,14 +31,28 @@ def atomic(path):
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_litter(path.parent)
-        scratch = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=path.parent))
+        with scratch_folder(path.parent) as scratch:
+            yield scratch / path.name
+            to_disk(scratch / path.name)
+            os.replace(scratch / path.name, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent):
+    """A new folder inside `parent`, held by a lock, that is gone when the block ends."""
+    while True:
+        scratch = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
+        lock = FileLock(scratch / "lock")
         try:
-            with FileLock(scratch / "lock"):
-                yield scratch / path.name
-                to_disk(scratch / path.name)
-                os.replace(scratch / path.name, path)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
+            lock.acquire()
+            break
+        except (FileNotFoundError, FileExistsError):  # another took it for litter before it was locked
+            continue
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -51,10 +67,12 @@ def writing(path):
 
 
 def remove_litter(folder):
-    """Remove the scratch folders in `folder` that nobody holds."""
+    """Remove the scratch folders in `folder` that nobody holds, and that are not just being made or removed."""
     for scratch in folder.glob(f"{SCRATCH}*"):
-        with contextlib.suppress(Timeout, OSError), FileLock(scratch / "lock", timeout=0):
-            shutil.rmtree(scratch, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            if time.time() - scratch.stat().st_mtime >= SETTLED:
+                with FileLock(scratch / "lock", timeout=0):
+                    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def to_disk(path):
@@ -78,11 +96,11 @@ def locked(path, busy=None):
         CannotWrite: the file cannot be made.
     """
     lock = FileLock(path, timeout=-1 if busy is None else 0)
-    try:
-        with writing(pathlib.Path(path).parent):
+    with writing(pathlib.Path(path).parent):
+        try:
             lock.acquire()
-    except Timeout:
-        raise InvalidInput(busy) from None
+        except Timeout:
+            raise InvalidInput(busy) from None
     try:
         yield
     finally:

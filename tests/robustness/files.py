@@ -1,6 +1,5 @@
 """Damaged files: made, handed to a worker, and what became of them counted."""
 
-import contextlib
 import hashlib
 import io
 import json
@@ -15,23 +14,37 @@ import zipfile
 from robustness import mutate
 
 HANG, SLOW, MOST_GIGABYTES = 5.0, 1.0, 2.0  # seconds, seconds, gigabytes
-COUNTED = ("taken", "refused", "half", "traceback", "crash", "hang")
+OUTCOMES = ("taken", "refused", "half", "traceback", "crash", "hang")
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SMALL = {"data_shape": [4, 4, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}, "seed": 1}
+
+
+def environment():
+    """That of a child process."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    return {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
 
 class Worker:
     """A child process that reads one file after the other; a new one takes the place of one that is gone."""
 
     def __init__(self, folder):
-        self.folder, self.child = folder, None
+        self.folder, self.mark, self.child = folder / "canary", folder / "mark", None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"{mutate.CANARY}.py").write_text(
+            f"open({str(self.mark)!r}, 'w').close()\nclass Thing:\n    from_config = classmethod(lambda c, **k: c)\n"
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.stop()
 
     def start(self):
-        path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-        environment = {**os.environ, "PYTHONPATH": path, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
         command = [sys.executable, "-m", "robustness.worker", str(self.folder)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.child = subprocess.Popen(command, env=environment, text=True, bufsize=1, **pipes)
+        self.child = subprocess.Popen(command, env=environment(), text=True, bufsize=1, **pipes)
         assert self.answer(120) == "ready"
 
     def answer(self, seconds):
@@ -145,28 +158,24 @@ def lay_out(kind, content, beside, folder):
     return folder
 
 
-def damaged(kind, count, folder, seed=0, report=None):
-    """The counts of so many damaged files of a kind: a dict, and the cases that should not have happened."""
-    whole = originals(kind)
-    (folder / "canary").mkdir(parents=True, exist_ok=True)
-    mark = folder / "mark"
-    (folder / "canary" / f"{mutate.CANARY}.py").write_text(
-        f"open({str(mark)!r}, 'w').close()\nclass Thing:\n    from_config = classmethod(lambda c, **k: c)\n"
-    )
-    counts = dict.fromkeys(COUNTED, 0)
-    counts |= {"executions": 0, "refused_after_a_second": 0, "gigabytes": 0.0}
-    wrong, worker = [], Worker(folder / "canary")
-    with contextlib.closing(contextlib.ExitStack()) as stack:
-        stack.callback(worker.stop)
-        for number, (place, content) in enumerate(mutate.cases(kind, [w for w, _ in whole], count, seed)):
-            answer = worker.read(kind, lay_out(kind, content, whole[place][1], folder / "case"))
-            counts[answer["outcome"]] += 1
-            counts["executions"] += len(answer["executions"]) + mark.exists()
-            counts["refused_after_a_second"] += answer["outcome"] == "refused" and answer["seconds"] > SLOW
-            counts["gigabytes"] = max(counts["gigabytes"], round(answer["gigabytes"], 2))
-            mark.unlink(missing_ok=True)
-            if answer["outcome"] not in ("taken", "refused") or answer["executions"] or answer["seconds"] > SLOW:
-                wrong.append({"kind": kind, "number": number, **answer})
-            if report is not None:
-                report(kind, number + 1, count)
-    return {"files": count, **counts}, wrong
+def damaged(kind, count, worker, seed=0, report=None):
+    """(counts, the cases that should not have happened) of so many damaged files of a kind."""
+    counts = dict.fromkeys((*OUTCOMES, "executions", "refused_after_a_second", "over_2_gigabytes"), 0)
+    whole, wrong, most = originals(kind), [], 0.0
+    for number, (place, content) in enumerate(mutate.cases(kind, [w for w, _ in whole], count, seed)):
+        answer = worker.read(kind, lay_out(kind, content, whole[place][1], worker.folder.parent / "case"))
+        bad = {
+            answer["outcome"]: 1,
+            "executions": len(answer["executions"]) + worker.mark.exists(),
+            "refused_after_a_second": answer["outcome"] == "refused" and answer["seconds"] > SLOW,
+            "over_2_gigabytes": max(most, MOST_GIGABYTES) < answer["gigabytes"],
+        }
+        for name, value in bad.items():
+            counts[name] += value
+        most = max(most, answer["gigabytes"])
+        worker.mark.unlink(missing_ok=True)
+        if {name for name, value in bad.items() if value} - {"taken", "refused", "refused_after_a_second"}:
+            wrong.append({"kind": kind, "number": number, **answer})
+        if report is not None:
+            report(kind, number + 1, count)
+    return {"files": count, **counts, "gigabytes_at_most": round(most, 2)}, wrong

@@ -172,7 +172,7 @@ def killed(kind, folder, dice, moments):
     if child == 0:
         try:
             os.close(read)
-            sys.stdout = sys.stderr = open(os.devnull, "w")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
             def ready():
                 os.write(write, b"r")
@@ -251,11 +251,12 @@ def kills(counts, folder, seed=0, report=None):
 
 def litter(folder):
     """Whether a file is left of the killed process when another was written in each of its folders."""
-    from zoo.files import write_json
+    from zoo import files
 
+    files.SETTLED = 0
     folders = [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.name.startswith("."))]
     for place in folders:
-        write_json(place / "next.json", {})
+        files.write_json(place / "next.json", {})
         (place / "next.json").unlink()
     return any(p.name.startswith(".partial") for p in folder.rglob("*"))
 
