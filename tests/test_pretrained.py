@@ -4,8 +4,11 @@ import contextlib
 import errno
 import io
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -23,6 +26,7 @@ from zoo.pretrained import store
 from zoo.registry import check_classes
 
 PRETRAINED = zoo.list_pretrained()
+HERE = pathlib.Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -345,6 +349,17 @@ def test_nothing_is_half_written_when_saving_fails(saved, original, monkeypatch)
     assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
     assert zoo.load(saved).latent_dim == 3
     assert not list((saved.parent / "new").iterdir())
+
+
+def test_a_full_disk_is_one_line_whatever_is_written_and_the_process_ends_well(tmp_path):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(HERE.parent), str(HERE)])}
+    command = [sys.executable, str(HERE / "full_disk.py"), str(tmp_path)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr[-3000:]
+    for way, said in json.loads(done.stdout.splitlines()[-1]).items():
+        assert said.startswith(f"cannot write {tmp_path}") and said.endswith(": File too large"), way
+    zoo.load(tmp_path / "m")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.parent.name != "m"]
 
 
 # ---------------------------------------------------------------- the models that come with the zoo
