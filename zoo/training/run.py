@@ -25,6 +25,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
 
     The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
     each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last have such folders in it.
+    One process at a time trains in a folder.
 
     Args:
         directory: must be empty or new, unless `resume` or `overwrite`.
