@@ -254,7 +254,8 @@ def litter(folder):
     from zoo import files
 
     files.SETTLED = 0
-    folders = [folder, *(p for p in folder.rglob("*") if p.is_dir() and not p.name.startswith("."))]
+    below = (p for p in folder.rglob("*") if p.is_dir() and "/." not in str(p.relative_to(folder.parent)))
+    folders = [folder, *below]
     for place in folders:
         files.write_json(place / "next.json", {})
         (place / "next.json").unlink()
