@@ -34,6 +34,8 @@ setup(
         "tensorflow-datasets>=4.9.10",
         "ai-edge-litert>=2.1",
         "importlib_resources>=5.12",
+        "filelock>=3.24.2",
+        "h5py>=3.11",
         "setuptools>=78.1.1",
         "numpy>=1.26,<3",
         "scipy>=1.11.2,<2",

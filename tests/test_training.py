@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -18,7 +19,7 @@ from zoo.errors import InvalidInput, OutputExists
 from zoo.models.guards import Guard
 from zoo.training import optimizers, train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
-from zoo.training.checkpoint import FILE, Checkpoint
+from zoo.training.checkpoint import FILE, OLDER, Checkpoint
 from zoo.training.recipe import Recipe
 from zoo.training.schedules import SCHEDULES, CyclicalKL, LinearKL, SigmoidKL
 
@@ -584,7 +585,7 @@ def test_what_is_no_preset_is_one_line(wrong, message, tmp_path):
 @pytest.mark.parametrize("place", ["/proc/nowhere/run", "a_file/run"])
 def test_a_folder_that_cannot_be_written_is_one_line(place, data, tmp_path):
     (tmp_path / "a_file").write_text("")
-    with pytest.raises(InvalidInput, match="cannot write to"):
+    with pytest.raises(InvalidInput, match="cannot write"):
         train(tmp_path / place, preset(data), verbose=0)
 
 
@@ -625,6 +626,71 @@ def test_early_stopping_without_validation_data_and_resuming_nothing_are_refused
         train(tmp_path / "run", preset({**data, "validation": None}, patience=2), verbose=0)
     with pytest.raises(InvalidInput, match="there is no file"):
         train(tmp_path / "run", resume=True)
+
+
+def test_two_runs_in_one_folder_at_once_are_refused(data, tmp_path):
+    quick, run = preset(data, epochs=2), tmp_path / "run"
+
+    def meddle(self, epoch, logs=None):
+        for settings in ({"resume": True}, {"overwrite": True}, {}):
+            with pytest.raises(InvalidInput, match="another process trains in .*run$"):
+                train(run, None if "resume" in settings else quick, verbose=0, **settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Guard, "on_epoch_begin", meddle)
+        train(run, quick, verbose=0)
+    assert len((run / "log.csv").read_text().splitlines()) == 3
+    train(run, resume=True, verbose=0)
+    assert not list(run.glob(".*"))
+
+
+BROKEN = {"empty": lambda b: b"", "cut off": lambda b: b[: len(b) // 2], "other bytes": lambda b: b"PK" * 500}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_damaged_checkpoint_gives_way_to_the_older_one_and_the_run_is_the_same(kind, runs, tmp_path, capsys):
+    run = shutil.copytree(runs["whole"], tmp_path / "run")
+    (run / FILE).write_bytes(BROKEN[kind]((run / FILE).read_bytes()))
+    train(run, resume=True, verbose=0)
+    assert "checkpoint.npz is damaged" in (said := capsys.readouterr().out) and "epoch 3" in said
+    whole, same = (dict(np.load(folder / FILE)) for folder in (runs["whole"], run))
+    for key in whole:
+        np.testing.assert_array_equal(whole[key], same[key], err_msg=key)
+    assert (run / "log.csv").read_text().splitlines()[0] == (runs["whole"] / "log.csv").read_text().splitlines()[0]
+    assert [line.split(",")[0] for line in (run / "log.csv").read_text().splitlines()[1:]] == ["0", "1", "2", "3"]
+
+    for name in (FILE, OLDER):
+        (run / name).write_bytes(BROKEN[kind](b"x" * 100))
+    with pytest.raises(InvalidInput, match="is damaged"):
+        train(run, resume=True, verbose=0)
+
+
+def test_a_log_with_blank_lines_and_a_row_that_was_cut_off_goes_on(data, tmp_path):
+    run, wanted = tmp_path / "run", preset(data, epochs=2)
+    train(run, wanted, verbose=0)
+    rows = (run / "log.csv").read_text().splitlines()
+    (run / "log.csv").write_text("\n".join([rows[0], "", rows[1], "", rows[2], "2,0.", "1"]))
+    (run / "run.json").write_text(json.dumps(preset(data, epochs=3)))
+    train(run, resume=True, verbose=0)
+    assert [row.split(",")[0] for row in (run / "log.csv").read_text().splitlines()] == ["epoch", "0", "1", "2"]
+    (run / "log.csv").write_bytes(b"\xff\x00")
+    with pytest.raises(InvalidInput, match="log.csv is not a log"):
+        train(run, resume=True, verbose=0)
+
+
+@pytest.mark.parametrize("key", ["model", "data", "recipe", "config"])
+def test_a_run_whose_settings_are_damaged_is_one_line(key, data, tmp_path):
+    wanted = preset(data)
+    for value in ("missing", None, 3, [], {"a": 1}):
+        changed = {**wanted, key: value}
+        if value == "missing":
+            changed.pop(key)
+        (tmp_path / "run.json").write_text(json.dumps(changed))
+        if value == "missing" and key in ("recipe", "config"):
+            continue  # these have defaults
+        with pytest.raises(InvalidInput) as caught:
+            train(tmp_path, resume=True, verbose=0)
+        assert "\n" not in str(caught.value)
 
 
 def test_a_checkpoint_of_another_model_is_refused(runs, tmp_path):

@@ -3,13 +3,24 @@
 import difflib
 import re
 
+LONGEST = 2_000  # characters of a message: a file's content may be part of it
+
 
 class InvalidInput(ValueError):
     """Something the caller passed is wrong. The command line prints it as one line and exits with 2."""
 
+    def __init__(self, message=""):
+        line = " ".join(str(message)[: LONGEST + 1].splitlines())
+        line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+
 
 class OutputExists(InvalidInput, FileExistsError):
     """An output is already there and was not asked to be replaced."""
+
+
+class CannotWrite(InvalidInput, OSError):
+    """A file could not be written: the disk is full, or the folder is somebody else's. What was there still is."""
 
 
 def nearest(name, names):

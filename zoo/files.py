@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, whatever is killed or full, and locks that die with their owner."""
 
 import contextlib
 import hashlib
@@ -7,69 +7,159 @@ import os
 import pathlib
 import shutil
 import tempfile
+import time
 
-from zoo.errors import InvalidInput, OutputExists
+from filelock import FileLock, Timeout
+
+from zoo.errors import CannotWrite, InvalidInput, OutputExists
+
+SCRATCH = ".partial-"  # begins the names of folders in which files are made; TF Serving takes none for a version
+SETTLED = 2  # seconds
+LARGEST_JSON = 2**24  # bytes
 
 
 @contextlib.contextmanager
 def atomic(path):
-    """A temporary path beside `path` (same suffix) that is renamed to it when the block ends well, else removed.
+    """A path of the same name, in a folder of its own beside `path`, that is renamed to it when the block ends well.
 
-    It may become a file or a folder. Its name starts with a dot, which TF Serving does not take for a version.
+    It may become a file or a folder. What a killed process left behind in such folders is removed.
+
+    Raises:
+        CannotWrite: the disk is full, the folder is not ours, and the like; `path` is then what it was before.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{os.getpid()}.{path.name}"
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_litter(path.parent)
+        with scratch_folder(path.parent) as scratch:
+            yield scratch / path.name
+            to_disk(scratch / path.name)
+            os.replace(scratch / path.name, path)
+
+
+@contextlib.contextmanager
+def scratch_folder(parent):
+    """A new folder inside `parent`, held by a lock, that is gone when the block ends."""
+    while True:
+        scratch = pathlib.Path(tempfile.mkdtemp(prefix=SCRATCH, dir=parent))
+        lock = FileLock(scratch / "lock")
+        try:
+            lock.acquire()
+            break
+        except (FileNotFoundError, FileExistsError):  # another took it for litter before it was locked
+            continue
     try:
-        yield temporary
-        os.replace(temporary, path)
+        yield scratch
     finally:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+        lock.release()
+
+
+@contextlib.contextmanager
+def writing(path):
+    """Errors of the system inside the block become a `CannotWrite` that names `path`."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except OSError as error:
+        raise CannotWrite(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def remove_litter(folder):
+    """Remove the scratch folders in `folder` that nobody holds, and that are not just being made or removed."""
+    for scratch in folder.glob(f"{SCRATCH}*"):
+        with contextlib.suppress(OSError):
+            if time.time() - scratch.stat().st_mtime >= SETTLED:
+                with FileLock(scratch / "lock", timeout=0):
+                    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def to_disk(path):
+    """Wait until a file, or each file of a folder, is on the disk."""
+    for file in [path, *path.rglob("*")] if path.is_dir() else [path]:
+        if file.is_file():
+            with open(file, "rb+") as opened:
+                os.fsync(opened.fileno())
+
+
+@contextlib.contextmanager
+def locked(path, busy=None):
+    """Hold a lock file while the block runs. It is free again when its holder ends, in whatever way.
+
+    Args:
+        path: the file; its folder exists, and it is removed at the end.
+        busy: None waits until the lock is free; else what to say, at once, where another holds it.
+
+    Raises:
+        InvalidInput: another holds the lock.
+        CannotWrite: the file cannot be made.
+    """
+    lock = FileLock(path, timeout=-1 if busy is None else 0)
+    with writing(pathlib.Path(path).parent):
+        try:
+            lock.acquire()
+        except Timeout:
+            raise InvalidInput(busy) from None
+    try:
+        yield
+    finally:
+        pathlib.Path(path).unlink(missing_ok=True)  # who waited for this file finds it gone, and makes another
+        lock.release()
+
+
+def write_bytes(path, content):
+    """Write a file at once."""
+    with atomic(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def write_json(path, content):
     """Write JSON, indented and with a final newline, at once."""
-    with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    write_bytes(path, json_bytes(content))
+
+
+def json_bytes(content):
+    """JSON, indented and with a final newline."""
+    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
 
 
 def read_json(path):
     """The content of a JSON file, or `InvalidInput` in one line."""
+    path = pathlib.Path(path)
     try:
-        return json.loads(pathlib.Path(path).read_text())
+        if path.stat().st_size > LARGEST_JSON:
+            raise InvalidInput(f"{path} is larger than the {LARGEST_JSON // 2**20} MB that are read")
+        return json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {path}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
+    except RecursionError:
+        raise InvalidInput(f"{path} is not valid JSON: it is nested too deeply") from None
+    except InvalidInput:
+        raise
+    except ValueError as error:  # of JSON, of text, and of numbers with thousands of digits
         raise InvalidInput(f"{path} is not valid JSON: {error}") from None
 
 
-def sha256(path):
-    """Hexadecimal SHA-256 of a file."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256(content):
+    """Hexadecimal SHA-256 of bytes."""
+    return hashlib.sha256(content).hexdigest()
 
 
-def output_folder(path, overwrite=False):
-    """A folder that exists, is writable, and is empty unless `overwrite`, which empties it.
+def output_folder(path, overwrite=False, kept=()):
+    """Make a folder ready for a run: empty but for the files `kept`, unless `overwrite`, which empties it.
 
     Raises:
         OutputExists: it holds files.
-        InvalidInput: it cannot be made or written to.
+        InvalidInput: it is to be emptied, and holds no run.
     """
     path = pathlib.Path(path)
-    if path.is_dir() and any(path.iterdir()):
-        if not overwrite:
-            raise OutputExists(f"{path} is not empty: choose another folder, or use overwrite (or resume a run in it)")
-        if not (path / "run.json").exists():
-            raise InvalidInput(f"{path} holds no earlier run, so it is not overwritten: choose another folder")
-        shutil.rmtree(path)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path):
-            pass
-    except OSError as error:
-        raise InvalidInput(f"cannot write to {path}: {error.strerror}") from None
-    return path
+    found = [child for child in path.iterdir() if child.name not in kept]
+    if found and not overwrite:
+        raise OutputExists(f"{path} is not empty: choose another folder, or use overwrite (or resume a run in it)")
+    if found and not (path / "run.json").exists():
+        raise InvalidInput(f"{path} holds no earlier run, so it is not overwritten: choose another folder")
+    for child in found:
+        shutil.rmtree(child) if child.is_dir() and not child.is_symlink() else child.unlink()

@@ -76,23 +76,47 @@ def own_layer(kind, layer):
     return layer
 
 
+CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
+READERS = ("StringLookup", "IntegerLookup", "TextVectorization")  # open the files that their config names
+VALUES = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__slice__", "__ellipsis__")
+ROOMS = {"layers", "models", "initializers", "regularizers", "constraints", "activations", "ops", "random"}
+ROOMS |= {"dtype_policies", "quantizers", "optimizers", "losses", "metrics"}
+
+
 def check_classes(config):
-    """Raise `InvalidInput` unless every class in a serialised layer is Keras' own or registered, and no Lambda."""
+    """Raise `InvalidInput` unless every class and function in a serialised layer is Keras' own or registered.
+
+    Of Keras' own those are refused that carry code, as a Lambda does, or that open files.
+    """
     import keras
 
-    children = config if isinstance(config, (list, tuple)) else []
-    if isinstance(config, dict):
-        children = config.values()
-        name, module = config.get("class_name"), str(config.get("module"))
-        if name in ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer"):
+    ahead = [config]
+    while ahead:
+        config = ahead.pop()
+        ahead += config if isinstance(config, (list, tuple)) else []
+        if not isinstance(config, dict):
+            continue
+        ahead += config.values()
+        name, registered = config.get("class_name"), config.get("registered_name")
+        if name is None or (isinstance(name, str) and name in VALUES):
+            continue
+        if name in CODE:
             raise InvalidInput(f"a {name} layer carries code: write a Layer class of your own instead")
-        if name in ("__keras_tensor__", "__tensor__", "__numpy__"):
-            return
-        own = module.split(".")[0] == "keras" or keras.saving.get_registered_object(config.get("registered_name"))
-        if name is not None and not own:
-            raise InvalidInput(f"{name!r} is not registered: decorate it with keras.saving.register_keras_serializable")
-    for child in children:
-        check_classes(child)
+        if name in READERS:
+            raise InvalidInput(f"a {name} layer opens files: leave it out of the model, before its encoder")
+        if not isinstance(registered, str) or keras.saving.get_registered_object(registered) is None:
+            check_own(config)
+
+
+def check_own(config):
+    """Raise `InvalidInput` unless Keras finds what `config` names among its own layers, activations and the like."""
+    name, (first, *inner) = config["class_name"], str(config.get("module")).removeprefix("keras.src").split(".")
+    if isinstance(name, str) and name == "function":
+        known = isinstance(config.get("config"), str) and inner[:1] == ["activations"]
+    else:
+        known = not str(name).startswith("__") and (not inner or inner[0] in ROOMS)
+    if first not in ("", "keras") or not known:
+        raise InvalidInput(f"{name!r} is not registered: decorate it with keras.saving.register_keras_serializable")
 
 
 def check_arguments(owner, arguments, accepted):

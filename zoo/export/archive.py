@@ -1,6 +1,7 @@
 """What both exports share: a model's endpoints in a Keras export archive, and silence."""
 
 import contextlib
+import errno
 
 import keras
 import tensorflow as tf
@@ -17,12 +18,19 @@ def write_archive(model, endpoints, specs, directory, batch_size=None):
         specs: name -> `FieldSpec` of every input.
         directory: where; must not exist.
         batch_size: the leading axis; None leaves it open.
+
+    Raises:
+        OSError: the disk is full, and the like.
     """
     archive = keras.export.ExportArchive()
     for name, (method, inputs) in endpoints.items():
         signature = {i: tf.TensorSpec([batch_size, *specs[i].shape], specs[i].dtype, name=i) for i in inputs}
         archive.add_endpoint(name, spread(method), input_signature=[signature])
-    archive.write_out(str(directory), verbose=False)
+    try:
+        archive.write_out(str(directory), verbose=False)
+    except tf.errors.OpError as error:
+        reason = error.message.split(";")[-1].split("[Op")[0].strip()  # TensorFlow names operations and files before it
+        raise OSError(errno.EIO, reason or "the disk is full, or not ours") from error
 
 
 def spread(method):

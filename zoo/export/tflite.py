@@ -9,7 +9,7 @@ import tensorflow as tf
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
-from zoo.files import atomic
+from zoo.files import write_bytes, writing
 
 DTYPES = {"float32": None, "float16": tf.float16}
 
@@ -40,10 +40,9 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         raise InvalidInput(f"{path} is a directory; give a file, such as {path / 'model.tflite'}")
     if path.exists() and not overwrite:
         raise OutputExists(f"{path} exists: give another path, or overwrite=True")
-    with quiet(f"converting to {path}"):
+    with quiet(f"converting to {path}"), writing(path):
         content = convert(model, chosen, batch_size, weights)
-    with atomic(path) as temporary:
-        temporary.write_bytes(content)
+    write_bytes(path, content)
     return path
 
 

@@ -13,14 +13,15 @@ from zoo.models.inputs import Inputs
 from zoo.models.saving import Saving
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
+from zoo.models.weights import Weights
 from zoo.objectives import bounds
 from zoo.randomness import as_seed, seeded
-from zoo.registry import PENALTIES
+from zoo.registry import PENALTIES, check_classes
 
 BINARIZE = (None, "dynamic", "fixed")
 
 
-class LatentVariableModel(Verbs, Inputs, Step, Saving, keras.Model):
+class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     """A latent-variable model p(x, z) with an inference model q(z | x), trained by a bound on log p(x).
 
     A member of the family says what it is in `data_spec`, `run`, `log_joint`, `posteriors`, `draw` and `likelihoods`;
@@ -56,6 +57,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, keras.Model):
         given = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
         given.pop("self", None)
         object.__setattr__(model, "_arguments", {**given.pop("kwargs", {}), **given})
+        check_classes(model._arguments)
         return model
 
     def __init__(
@@ -236,7 +238,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, keras.Model):
             self.require(f"penalty {penalty.name!r}", penalty.needs)
         self.built = True
         self.tally.build(len(self.batch_spec))
-        p = self.call(self.fake_batch(2), seed=0, needs=())  # as a plain function, whose errors Keras does not wrap
+        p = self.call(self.fake_batch(2), 1, seed=0, needs=())  # as a plain function, whose errors Keras does not wrap
         for penalty in self.penalties:
             penalty(p, self)
         for name, metric in self.unit_metrics.items():

@@ -8,7 +8,7 @@ EXPORTS = "zoo.export_saved_model(model, folder) or zoo.export_tflite(model, fil
 
 
 class Saving:
-    """Keras' `save`, `save_weights`, `export` and `quantize`, of which some are refused; mixed into the models.
+    """Keras' `save`, `export` and `quantize`, of which some are refused; mixed into the models.
 
     `card` is what is known of a model that `zoo.load` made, the content of its card.json; None of others.
     """
@@ -21,11 +21,6 @@ class Saving:
             raise InvalidInput("a whole model in HDF5 cannot be read again: name a .keras file, or use zoo.save")
         self.check_whole()
         super().save(filepath, *args, **kwargs)
-
-    def save_weights(self, filepath, *args, **kwargs):
-        """Keras' `save_weights`."""
-        self.check_whole()
-        super().save_weights(filepath, *args, **kwargs)
 
     def check_whole(self):
         """Raise `InvalidInput` where a layer was quantised: its file would hold weights that no new model takes."""

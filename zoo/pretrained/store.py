@@ -3,16 +3,21 @@
 A card is a recipe with weights and metrics: `preset` gives the recipe back. A card without weights is a recipe alone.
 """
 
+import contextlib
 import datetime
 import fnmatch
 import pathlib
 import platform
+import re
 
 from zoo.errors import InvalidInput, OutputExists, choose
-from zoo.files import atomic, read_json, sha256, write_json
+from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
+from zoo.pretrained.limits import check_bounds
 
 PACKAGE = pathlib.Path(__file__).parent.parent
-WEIGHTS = "model.weights.h5"
+CARD, LOCK = "card.json", ".saving"
+WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
+PLAIN_NAME = r"[\w.-]{1,100}"
 FORMAT = 1
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
 DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
@@ -41,18 +46,23 @@ def locate(name):
         InvalidInput: unknown name, with the nearest ones.
     """
     path = pathlib.Path(name)
-    if (path / "card.json").is_file():
-        return path
-    choices = {known: folder() / known for known in list_recipes()}
-    if path.is_dir():
+    try:
+        if (path / CARD).is_file():
+            return path
+        is_folder = path.is_dir()
+    except (OSError, ValueError):  # a name too long for a path, or with a NUL
+        is_folder = False
+    if is_folder:
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
+    choices = {known: folder() / known for known in list_recipes()}
     return choose("pretrained model", str(name), choices)
 
 
 def read_card(name):
     """The card of a pretrained model as a dict, checked for its format."""
-    path = locate(name) / "card.json"
+    path = locate(name) / CARD
     card = read_json(path)
+    check_bounds(card, path)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{path} is not a card of format {FORMAT}")
     entries = {"model": str, "config": dict, **({"weights": dict} if "weights" in card else {})}
@@ -61,6 +71,27 @@ def read_card(name):
     if "weights" in card and not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
         raise InvalidInput(f"{path} lacks file and sha256 of its weights")
     return card
+
+
+def read_weights(card, home):
+    """The bytes of the weights that a card names, in the card's folder `home`.
+
+    Raises:
+        InvalidInput: a name that leads elsewhere, no such file, one too large, or another SHA-256 than the card's.
+    """
+    from zoo.models.weights import read_weights
+
+    entry = card["weights"]
+    name = entry["file"]
+    path = home / name
+    if not re.fullmatch(PLAIN_NAME, name) or path.resolve().parent != home.resolve():
+        raise InvalidInput(f"the card of {home.name} points outside its folder: {name!r}")
+    if not path.is_file():
+        raise InvalidInput(f"{home} has no weights file {name!r}")
+    content = read_weights(path)
+    if sha256(content) != entry["sha256"]:
+        raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
+    return content
 
 
 def preset(name):
@@ -114,29 +145,31 @@ def load(name, model=None, **config):
         InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
     """
     from zoo.creation import create, model_class
+    from zoo.models.weights import at_most, stored_numbers
 
     card, home = read_card(name), locate(name)
     if "weights" not in card:
         raise InvalidInput(f"{home.name} has no weights yet: train it by `zoo train --preset {name}`")
-    entry = card["weights"]
-    path = home / entry["file"]
-    if pathlib.Path(entry["file"]).name != entry["file"] or path.resolve().parent != home.resolve():
-        raise InvalidInput(f"the card of {home.name} points outside its folder: {entry['file']!r}")
-    if not path.is_file():
-        raise InvalidInput(f"{home} has no weights file {entry['file']!r}")
-    if sha256(path) != entry["sha256"]:
-        raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
+    content = read_weights(card, home)
+    path = home / card["weights"]["file"]
     retired = model_class(card["model"])[0].retired
     kept = {argument: value for argument, value in card["config"].items() if argument not in retired}
-    model = create(model or card["model"], **{**kept, **config})
-    try:
-        model.load_weights(path)
-    except ValueError as error:
-        raise InvalidInput(
-            f"the weights of {home.name} do not fit a {model.registry_name} of these arguments"
-        ) from error
+    with making(home), at_most(stored_numbers(content, path), home / CARD):
+        model = create(model or card["model"], **{**kept, **config})
+    model.take_weights(content, path)
     object.__setattr__(model, "card", card)  # Keras would track the dict, and make it one of its own
     return model
+
+
+@contextlib.contextmanager
+def making(home):
+    """Whatever Keras and TensorFlow say of arguments that make no model becomes `InvalidInput`."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput(f"the config of {home.name} makes no model: {error}") from error
 
 
 def save(model, directory, card=None, overwrite=False):
@@ -155,23 +188,45 @@ def save(model, directory, card=None, overwrite=False):
         OutputExists: the folder holds a model and `overwrite` is False.
     """
     directory = pathlib.Path(directory)
-    if (directory / "card.json").exists() and not overwrite:
-        raise OutputExists(f"{directory} already holds a model: use overwrite=True or another folder")
-    # The temporary names keep their suffix, by which Keras chooses the format. Both files appear, or neither.
-    with atomic(directory / "card.json") as new_card, atomic(directory / WEIGHTS) as weights:
-        model.save_weights(weights)
-        written = {
-            "format": FORMAT,
-            "name": directory.resolve().name,
-            "model": model.registry_name,
-            "config": model.get_config(),
-            "date": datetime.date.today().isoformat(),
-            "versions": versions(),
-            **(card or {}),
-            "weights": {"file": WEIGHTS, "sha256": sha256(weights), "bytes": weights.stat().st_size},
-        }
-        write_json(new_card, written)
+    if not overwrite:
+        refuse_existing(directory)
+    content = model.weights_bytes()
+    written = {
+        "format": FORMAT,
+        "name": directory.resolve().name,
+        "model": model.registry_name,
+        "config": model.get_config(),
+        "date": datetime.date.today().isoformat(),
+        "versions": versions(),
+        **(card or {}),
+    }
+    check_bounds(written, directory)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory / LOCK):
+        if not overwrite:
+            refuse_existing(directory)
+        old = named_weights(directory)
+        file = WEIGHTS[1] if old == WEIGHTS[0] else WEIGHTS[0]
+        written["weights"] = {"file": file, "sha256": sha256(content), "bytes": len(content)}
+        text = json_bytes(written)
+        write_bytes(directory / file, content)
+        write_bytes(directory / CARD, text)  # from here on the folder holds the new model, and until here the old one
+        for unused in {*WEIGHTS, old} - {file, None}:
+            (directory / unused).unlink(missing_ok=True)
     return written
+
+
+def refuse_existing(directory):
+    if (directory / CARD).exists():
+        raise OutputExists(f"{directory} already holds a model: use overwrite=True or another folder")
+
+
+def named_weights(directory):
+    """The weights file that the card of a folder names, None where it has no card that can be read."""
+    with contextlib.suppress(InvalidInput, TypeError, KeyError):
+        name = read_json(directory / CARD)["weights"]["file"]
+        return name if isinstance(name, str) and re.fullmatch(PLAIN_NAME, name) else None
 
 
 def versions():

@@ -1,8 +1,6 @@
-"""Keras callbacks: averaging of weights, early stopping, and the KL of every unit."""
+"""Keras callbacks: averaging of weights, and early stopping."""
 
-import csv
 import math
-import pathlib
 
 import keras
 import numpy as np
@@ -124,29 +122,3 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_train_end(self, logs=None):
         if self.best_weights is not None:
             self.model.set_weights(self.best_weights)
-
-
-class KLPerUnitLogger(keras.callbacks.Callback):
-    """Appends the mean KL of every latent unit, nats, to a CSV file at the end of each epoch."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.path = pathlib.Path(path)
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.values = {}
-
-    def on_test_begin(self, logs=None):
-        self.read()
-
-    def read(self):
-        if not self.values:
-            metrics = self.model.unit_metrics.items()
-            self.values = {name: m.kl_per_unit().numpy() for name, m in metrics if m.total is not None}
-
-    def on_epoch_end(self, epoch, logs=None):
-        self.read()
-        with open(self.path, "a", newline="") as file:
-            writer = csv.writer(file)
-            for name, kl in self.values.items():
-                writer.writerow([epoch, name, *(f"{value:.6g}" for value in kl)])

@@ -1,6 +1,5 @@
 """Training runs: a model, its data and a recipe, in a folder that can be resumed."""
 
-import csv
 import dataclasses
 import pathlib
 
@@ -10,18 +9,17 @@ import tensorflow as tf
 from zoo import pretrained
 from zoo.data import load_dataset
 from zoo.errors import InvalidInput
-from zoo.files import output_folder, read_json, write_json
+from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
 from zoo.quiet import waiting
-from zoo.training.callbacks import KLPerUnitLogger
-from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
 
-RUN, LOG, KL_LOG = "run.json", "log.csv", "kl_per_unit.csv"
+RUN, LOG, KL_LOG, LOCK = "run.json", "log.csv", "kl_per_unit.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
@@ -30,6 +28,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
 
     The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
     each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last have such folders in it.
+    One process at a time trains in a folder.
 
     Args:
         directory: must be empty or new, unless `resume` or `overwrite`.
@@ -59,10 +58,19 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
         with waiting(f"preparing {stage.model} and its data"):
             ready.append(prepared(stage, models))
         models[stage.name] = ready[-1][0]
-    if not resume:
-        output_folder(directory, overwrite)
-    if not resume or epochs is not None:
-        write_json(directory / RUN, preset)
+    with writing(directory):
+        directory.mkdir(parents=True, exist_ok=True)
+    with locked(directory / LOCK, busy=f"another process trains in {directory}"):
+        if not resume:
+            output_folder(directory, overwrite, kept=[LOCK])
+        if not resume or epochs is not None:
+            write_json(directory / RUN, preset)
+        return train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
+
+
+def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose):
+    """Train the stages of a preset that are not there yet; `ready` are the (model, data) of all that were prepared."""
+    models = {stage.name: model for stage, (model, _) in zip(stages, ready, strict=True)}
     for number, stage in enumerate(stages, 1):
         if len(stages) > 1 and verbose:
             print(f"stage {number} of {len(stages)}: {stage.name or directory.name}, {stage.model}", flush=True)
@@ -104,7 +112,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     train_data, validation_data, steps = data
     if stage.goes_on:
         model.steps.assign(0)  # schedules and averages begin anew
-    elif not (folder / CHECKPOINT).exists():
+    elif not (resume and Checkpoint(folder, {}).exists):
         model.adapt(load_dataset(**data_arguments(model, stage.entry["data"], recipe), shuffle=False))
     model.compile(
         recipe.make_optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
@@ -123,7 +131,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         *recipe.schedule_callbacks(),
         *stateful.values(),
         KLPerUnitLogger(folder / KL_LOG),
-        keras.callbacks.CSVLogger(str(folder / LOG), append=resume),
+        EpochLogger(folder / LOG),
         *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
         checkpoint,
         *([Progress()] if verbose else []),
@@ -151,13 +159,3 @@ def card_of(stage, preset, epochs):
         "epochs_trained": epochs,
         **{key: preset[key] for key in SAID if key in preset},
     }
-
-
-def forget_after(path, epoch):
-    """Drop the rows of a log that a checkpoint at `epoch` does not know."""
-    if not path.exists():
-        return
-    with open(path, newline="") as file:
-        rows = [row for row in csv.reader(file) if not row[0].isdigit() or int(row[0]) < epoch]
-    with open(path, "w", newline="") as file:
-        csv.writer(file).writerows(rows)

@@ -1,0 +1,211 @@
+"""Weights as the bytes of a Keras .weights.h5 file: made in memory, and checked whole before any is taken over.
+
+HDF5 cannot close a file on a full disk and takes the process down at its end, so it never sees one.
+"""
+
+import collections
+import contextlib
+import io
+import math
+import pathlib
+import zipfile
+
+import h5py
+import numpy as np
+import tensorflow as tf
+
+from zoo.errors import InvalidInput
+from zoo.files import sha256, write_bytes
+
+LARGEST = 2**31  # bytes of a file
+SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
+INSIDE = "model.weights.h5"  # of a .keras file
+
+
+class WeightsFile(io.BytesIO):
+    """The bytes of a weights file. Keras finds the format by the name, which is what it prints as."""
+
+    def __str__(self):
+        return INSIDE
+
+
+class Weights:
+    """Saving and loading of weights, mixed into `LatentVariableModel`: whole or not at all, both ways."""
+
+    def save_weights(self, filepath, overwrite=True, **kwargs):
+        """Keras' `save_weights`; a .weights.h5 file is made in memory, and appears whole."""
+        self.check_whole()
+        path = str(filepath)
+        if not path.endswith(".weights.h5") or "://" in path or (pathlib.Path(path).exists() and not overwrite):
+            return super().save_weights(filepath, overwrite, **kwargs)
+        return write_bytes(path, self.weights_bytes())
+
+    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
+        """Keras' `load_weights`; what does not fit, or is not finite, is refused before any weight is taken over.
+
+        Raises:
+            InvalidInput: with the name of the file and of the tensor.
+        """
+        path = str(filepath)
+        if not path.endswith((".weights.h5", ".keras")) or "://" in path or skip_mismatch or kwargs:
+            return super().load_weights(filepath, skip_mismatch, **kwargs)
+        return self.take_weights(read_weights(path), path)
+
+    def weights_bytes(self):
+        """The content of a .weights.h5 file.
+
+        Raises:
+            InvalidInput: a weight is not finite.
+        """
+        self.check_whole()
+        for weight in self.weights:
+            if not np.isfinite(weight.numpy().astype("float64")).all():
+                raise InvalidInput(f"the weight {weight.path} holds NaN or infinity: such a model is not saved")
+        file = WeightsFile()
+        super().save_weights(file)
+        return file.getvalue()
+
+    def take_weights(self, content, source):
+        """Take over the weights of a .weights.h5 file's content, once all of them are known to fit.
+
+        Raises:
+            InvalidInput: with the name of the file, `source`, and of the tensor.
+        """
+        check_fit(tensors(content, source), tensors(self.weights_bytes(), "the model"), source)
+        theirs = digests(content, source)
+        before = [weight.numpy() for weight in self.weights]
+        try:
+            with reading(source):
+                super().load_weights(WeightsFile(content))
+            for name, digest in without_optimizers(digests(self.weights_bytes(), source)).items():
+                if digest not in theirs.values():
+                    raise InvalidInput(f"{source} does not fit the model: it lacks {name}")
+        except InvalidInput:
+            for weight, value in zip(self.weights, before, strict=True):
+                weight.assign(value)
+            raise
+
+
+def check_fit(theirs, ours, source):
+    """Raise `InvalidInput` unless a file has a tensor of the shape and dtype of each of the model's.
+
+    Not by name: a layer that has two places in a model may be in a file under either.
+    """
+    ours = without_optimizers(ours)
+    spare = collections.Counter(theirs.values())
+    spare.subtract(ours.values())
+    for name, kind in ours.items():
+        if spare[kind] < 0:
+            found = described(*theirs[name]) if name in theirs else "nothing"
+            raise InvalidInput(f"{source} does not fit the model: {name} is {described(*kind)}, the file has {found}")
+
+
+def without_optimizers(named):
+    """What belongs to a model itself: where an optimiser's state does not fit, Keras warns and leaves it."""
+    return {name: value for name, value in named.items() if "optimizer/" not in name}
+
+
+def described(shape, kind):
+    """A tensor's kind as "float32 [8, 6]"."""
+    return f"{kind} {list(shape)}"
+
+
+@contextlib.contextmanager
+def reading(source):
+    """Whatever HDF5 and Keras say of a damaged file becomes `InvalidInput`."""
+    try:
+        yield
+    except InvalidInput:
+        raise
+    except Exception as error:
+        raise InvalidInput(f"{source} cannot be read as weights: {error}") from error
+
+
+def read_weights(path):
+    """The bytes of a .weights.h5 file, or of that inside a .keras file."""
+    with reading(path):
+        if pathlib.Path(path).stat().st_size > LARGEST:
+            raise InvalidInput(f"{path} is larger than the {LARGEST // 2**30} GB that are read")
+        if not str(path).endswith(".keras"):
+            return pathlib.Path(path).read_bytes()
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(INSIDE).file_size > LARGEST:
+                raise InvalidInput(f"{INSIDE} in {path} is larger than the {LARGEST // 2**30} GB that are read")
+            return archive.read(INSIDE)
+
+
+def tensors(content, source):
+    """Name -> (shape, dtype) of the tensors in a .weights.h5 file, from its headers alone.
+
+    Raises:
+        InvalidInput: the file is none, links elsewhere, or claims more numbers than its bytes hold.
+    """
+    with reading(source), h5py.File(io.BytesIO(content)) as file:
+        found, groups = {}, [("", file)]
+        while groups:
+            place, group = groups.pop()
+            for key in group:
+                name = f"{place}{key}"
+                if group.get(key, getclass=True, getlink=True) is not h5py.HardLink or name.count("/") > 100:
+                    raise InvalidInput(f"{source} is no weights file: {name} is a link")
+                if isinstance(group[key], h5py.Group):
+                    groups.append((f"{name}/", group[key]))
+                else:
+                    found[name] = header(group[key], name, source)
+        if sum(math.prod(shape) * np.dtype(kind).itemsize for shape, kind in found.values()) > len(content):
+            raise InvalidInput(f"{source} claims more numbers than it holds")
+        return found
+
+
+def stored_numbers(content, source):
+    """How many numbers a .weights.h5 file holds, by its headers."""
+    return sum(math.prod(shape) for shape, _ in tensors(content, source).values())
+
+
+def header(dataset, name, source):
+    """(shape, dtype) of a data set that lies in the file as Keras writes it: in one piece, not compressed."""
+    if dataset.shape is None or dataset.dtype.kind not in "biufV" or dataset.dtype.hasobject:
+        raise InvalidInput(f"{source} is no weights file: {name} holds no numbers")
+    if dataset.chunks or dataset.is_virtual or dataset.external:
+        raise InvalidInput(f"{source} is no weights file of Keras: {name} is not stored in one piece")
+    return tuple(dataset.shape), str(dataset.dtype)
+
+
+def digests(content, source):
+    """Name -> SHA-256 of the tensors in a .weights.h5 file.
+
+    Raises:
+        InvalidInput: one of them holds NaN or infinity.
+    """
+    found = {}
+    with reading(source), h5py.File(io.BytesIO(content)) as file:
+        for name in tensors(content, source):
+            values = file[name][()]
+            if values.dtype.kind == "f" and not np.isfinite(values).all():
+                raise InvalidInput(f"the tensor {name} of {source} holds NaN or infinity")
+            found[name] = sha256(values.tobytes())
+    return found
+
+
+@contextlib.contextmanager
+def at_most(count, source):
+    """Inside the block no variable is made that holds more than is left of `count` numbers, and some for metrics.
+
+    Raises:
+        InvalidInput: before anything is allocated.
+    """
+    left = count + SPARE
+
+    def make(next_creator, **settings):
+        nonlocal left
+        value = settings["initial_value"]
+        if callable(value):
+            with tf.Graph().as_default():  # its shape, and no numbers
+                value = value()
+        left -= math.prod(value.shape)
+        if left < 0:
+            raise InvalidInput(f"{source} describes a model of more numbers than the {count:,} of its weights")
+        return next_creator(**settings)
+
+    with tf.variable_creator_scope(make):
+        yield
