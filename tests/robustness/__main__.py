@@ -27,6 +27,7 @@ if __name__ == "__main__":
         known = read_json(options.json) if pathlib.Path(options.json).exists() else {}
         counts = {**{kind: entry for kind, entry in known.items() if kind != "summary"}, **counts}
         write_json(options.json, {**counts, "summary": count.summary(counts)})
+        pathlib.Path(options.json).with_suffix(".md").write_text(count.table(counts))
     for case in wrong:
         print(case)
     print(*(f"{name}: {value}" for name, value in count.summary(counts).items()), sep="\n")

@@ -54,3 +54,16 @@ def summary(counts):
         "rows lost": sum(entry["rows_lost"] for entry in writers),
         "litter after the next write": sum(entry["litter_after_the_next"] for entry in writers),
     }
+
+
+def table(counts):
+    """The counts as a Markdown table."""
+    lines = ["| damaged files, or kills | cases | taken | refused in one line | must not happen |", "|---|---|---|---|---|"]
+    for kind, entry in counts.items():
+        if kind in FILES:
+            harm = sum(summary({kind: entry}).values())
+            lines.append(f"| {kind} | {entry['files']} | {entry['taken']} | {entry['refused']} | {harm} |")
+    for kind, entry in counts.get("kills", {}).items():
+        harm = sum(summary({"kills": {kind: entry}}).values())
+        lines.append(f"| kills while writing: {kind} | {entry['kills']} | | | {harm} |")
+    return "\n".join(lines) + "\n"
