@@ -94,9 +94,10 @@ def _as_array(name, array):
         if type(array).__name__ == kind:
             raise InvalidInput(f"{name} is a {kind}, the model takes dense arrays: {cure}")
     try:
-        return np.asarray(array.numpy() if hasattr(array, "numpy") else array)
+        array = np.asarray(array.numpy() if hasattr(array, "numpy") else array)
     except ValueError:
         raise InvalidInput(f"{name} holds rows of different shapes, the model takes one array") from None
+    return array.astype("float32") if array.dtype.name == "bfloat16" else array  # a dtype that NumPy knows little of
 
 
 def _missing(name, spec, fields):
