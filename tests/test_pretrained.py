@@ -68,6 +68,11 @@ def test_loading_gives_the_model_that_was_saved(name, tmp_path):
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["card.json", "model.weights.h5"]
 
 
+def test_weights_written_before_penalties_had_a_weight_are_taken():
+    model = zoo.load("m2_mnist_2d")
+    np.testing.assert_allclose(float(model.penalties[0].weight), model.alpha)
+
+
 def test_a_model_is_replaced_only_when_asked(saved, original):
     with pytest.raises(OutputExists, match="already holds a model"):
         zoo.save(original, saved)

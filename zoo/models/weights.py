@@ -77,7 +77,7 @@ class Weights:
         try:
             with reading(source):
                 super().load_weights(WeightsFile(content))
-            for name, digest in without_optimizers(digests(self.weights_bytes(), source)).items():
+            for name, digest in expected(digests(self.weights_bytes(), source), theirs).items():
                 if digest not in theirs.values():
                     raise InvalidInput(f"{source} does not fit the model: it lacks {name}")
         except InvalidInput:
@@ -91,7 +91,7 @@ def check_fit(theirs, ours, source):
 
     Not by name: a layer that has two places in a model may be in a file under either.
     """
-    ours = without_optimizers(ours)
+    ours = expected(ours, theirs)
     spare = collections.Counter(theirs.values())
     spare.subtract(ours.values())
     for name, kind in ours.items():
@@ -100,9 +100,16 @@ def check_fit(theirs, ours, source):
             raise InvalidInput(f"{source} does not fit the model: {name} is {described(*kind)}, the file has {found}")
 
 
-def without_optimizers(named):
-    """What belongs to a model itself: where an optimiser's state does not fit, Keras warns and leaves it."""
-    return {name: value for name, value in named.items() if "optimizer/" not in name}
+def expected(ours, theirs):
+    """What a file has to hold of a model: not the optimiser, which Keras leaves where it does not fit.
+
+    Nor the weight of the classification, which files of earlier versions do not have.
+    """
+    return {
+        name: value
+        for name, value in ours.items()
+        if "optimizer/" not in name and (name in theirs or not name.endswith("classification/vars/0"))
+    }
 
 
 def described(shape, kind):
