@@ -58,7 +58,10 @@ def summary(counts):
 
 def table(counts):
     """The counts as a Markdown table."""
-    lines = ["| damaged files, or kills | cases | taken | refused in one line | must not happen |", "|---|---|---|---|---|"]
+    lines = [
+        "| damaged files, or kills | cases | taken | refused in one line | must not happen |",
+        "|---|---|---|---|---|",
+    ]
     for kind, entry in counts.items():
         if kind in FILES:
             harm = sum(summary({kind: entry}).values())
