@@ -18,12 +18,15 @@ from zoo.distributions import Cycle, HamiltonianPosterior
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.inputs import checked
 from zoo.models.vae import VAE
-from zoo.networks.momentum import UNIT, MomentumNetwork
-from zoo.numerics import soft_scale
+from zoo.networks.conditioners import UNIT
+from zoo.networks.momentum import MomentumNetwork
+from zoo.numerics import elu, leaky_relu, relu, soft_scale
 from zoo.randomness import seeded
 from zoo.registry import register
 
 tfd = tfp.distributions
+ACTIVATIONS = keras.activations.relu, keras.activations.leaky_relu, keras.activations.elu
+SPELT = dict(zip(ACTIVATIONS, (relu, leaky_relu, elu), strict=True))
 
 
 @register("hvi_vae", "Hamiltonian dynamics inside the bound", "Salimans et al. 2015; Caterini et al. 2018")
@@ -64,6 +67,10 @@ class HamiltonianVAE(VAE):
         if not inference and "posterior" in kwargs:
             raise InvalidInput("without inference z0 is the same for all x: leave out posterior")
         super().__init__(**kwargs)
+        if not self.own_decoder:
+            for layer in self.decoder._flatten_layers():
+                if getattr(layer, "activation", None) in SPELT:
+                    layer.activation = SPELT[layer.activation]
         self.leapfrog_steps, self.max_step_size, self.tempering = leapfrog_steps, max_step_size, tempering
         if not inference:
             del self.posterior_head  # so that Keras forgets its weights
@@ -81,7 +88,8 @@ class HamiltonianVAE(VAE):
 
     def raw(self, shape, start, name):
         """A trained variable that starts at one number."""
-        return self.add_weight(shape=shape, initializer=keras.initializers.Constant(start), name=name)
+        start = keras.initializers.Constant(start)
+        return self.add_weight(shape=shape, initializer=start, autocast=False, name=name)
 
     @classmethod
     def examples(cls):
@@ -117,7 +125,7 @@ class HamiltonianVAE(VAE):
         def slope(z):
             with tf.GradientTape() as tape:
                 tape.watch(z)
-                likelihood, prior = self.log_joint({"z": z[:, None]}, inputs)
+                likelihood, prior = self.log_joint({"z": tf.expand_dims(z, 1)}, inputs)
                 total = sum(likelihood.values()) + prior["z"]
             return tape.gradient(total, z)
 
@@ -144,9 +152,9 @@ class FreeGaussian(keras.layers.Layer):
 
     def __init__(self, latent_dim):
         super().__init__(name="posterior")
-        self.loc = self.add_weight(shape=[latent_dim], initializer="zeros", name="loc")
         start = keras.initializers.Constant(UNIT)
-        self.raw_scale = self.add_weight(shape=[latent_dim], initializer=start, name="raw_scale")
+        self.loc = self.add_weight(shape=[latent_dim], initializer="zeros", autocast=False, name="loc")
+        self.raw_scale = self.add_weight(shape=[latent_dim], initializer=start, autocast=False, name="raw_scale")
 
     def call(self, features):
         rows = tf.zeros([tf.shape(features)[0], 1])

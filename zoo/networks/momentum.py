@@ -4,11 +4,11 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.networks.conditioners import UNIT
 from zoo.networks.mlp import Dense
 from zoo.numerics import soft_scale, softplus
 
 tfd = tfp.distributions
-UNIT = 0.5413  # softplus of it is 1
 
 
 class MomentumNetwork(keras.layers.Layer):
