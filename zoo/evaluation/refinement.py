@@ -1,0 +1,158 @@
+"""The posterior p(z | x) by Hamiltonian Monte Carlo: chains that an encoder starts and the model alone steers.
+
+Each image has several chains, which begin at draws of q(z | x) in units of their standard deviations. Dual averaging
+fits one step size an image while they warm up (Hoffman & Gelman 2014, arXiv:1111.4246). Where the chains agree, R-hat is
+near 1 (Gelman & Rubin 1992), and what an encoder has missed is gone: Hoffman 2017, "Learning deep latent Gaussian models
+with Markov chain Monte Carlo".
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.errors import InvalidInput, check_positive
+from zoo.evaluation.annealing import as_key, fold, log_terms, xla_helps
+from zoo.evaluation.metrics import examples, mean_and_error
+from zoo.registry import Registry
+
+REFINEMENTS = Registry("refinement")
+TARGET_ACCEPTANCE = 0.8
+DIVERGENT = -1000.0  # nats of energy lost on a trajectory
+SPREAD_DRAWS = 32  # of q(z | x), whose standard deviation is the unit of length
+NARROWEST = 1e-3
+
+
+class PosteriorSamples(NamedTuple):
+    """Draws of p(z | x) for N images, from C chains of S draws each, and how far they can be trusted.
+
+    Attributes:
+        latents: name -> [S, C, N, ...].
+        log_likelihood: [S, C, N], log p(x | z), nats.
+        acceptance: [N], the mean probability of acceptance.
+        diverged: [N], the share of the trajectories on which the energy rose by more than 1000 nats; never accepted.
+    """
+
+    latents: dict
+    log_likelihood: np.ndarray
+    acceptance: np.ndarray
+    diverged: np.ndarray
+
+    @property
+    def effective_sample_size(self):
+        """[N]: independent draws that the C * S are worth, of the unit with the fewest."""
+        return self.worst(tfp.mcmc.effective_sample_size, np.min, cross_chain_dims=1)
+
+    @property
+    def r_hat(self):
+        """[N]: the potential scale reduction over the chains, of the unit with the largest."""
+        return self.worst(tfp.mcmc.potential_scale_reduction, np.max, independent_chain_ndims=1)
+
+    def worst(self, statistic, extreme, **settings):
+        """[N]: a statistic of the chains, of each image's worst unit."""
+        size = self.log_likelihood.shape[2]
+        each = [statistic(tf.constant(z), **settings).numpy().reshape(size, -1) for z in self.latents.values()]
+        return extreme(np.concatenate(each, 1), 1)
+
+
+@REFINEMENTS.register("hmc")
+def hmc(model, fields, seed, num_chains=4, num_draws=200, num_warmup=200, num_leapfrog_steps=10):
+    """`PosteriorSamples` of the fields of a batch.
+
+    Args:
+        num_chains: C, at least 2, that they can be compared.
+        num_draws: S, at least 4.
+        num_warmup: steps of each chain before its first draw, in which the step size is fitted.
+        num_leapfrog_steps: of each trajectory.
+    """
+    check_positive(num_chains=num_chains, num_draws=num_draws, num_warmup=num_warmup)
+    check_positive(num_leapfrog_steps=num_leapfrog_steps)
+    if num_chains < 2 or num_draws < 4:
+        raise InvalidInput(f"R-hat takes 2 chains of 4 draws at least, got {num_chains} of {num_draws}")
+    model.require("refinement by HMC", ["bound"])
+    key = as_key(seed)
+    trace = model.run(fields, num_samples=max(SPREAD_DRAWS, num_chains), training=False, seed=fold(key, 1)).trace
+    names = [name for name in model.latent_names if name in trace.latents]
+    if trace.log_mass.shape[1] != 1 or not all(trace.latents[name].dtype.is_floating for name in names):
+        raise InvalidInput("HMC moves continuous latents only; this model has others")
+    drawn = {name: trace.latents[name][:, 0] for name in names}
+    unit = {name: tf.maximum(tf.math.reduce_std(value, 0), NARROWEST) for name, value in drawn.items()}
+    start = [drawn[name][:num_chains] / unit[name] for name in names]
+
+    def of_units(parts):
+        return {name: part * unit[name] for name, part in zip(names, parts, strict=True)}
+
+    def target(*parts):
+        return sum(log_terms(model, of_units(parts), fields))
+
+    def traced(parts, results):
+        ratio = results.inner_results.log_accept_ratio
+        likelihood = log_terms(model, of_units(parts), fields)[0]
+        return likelihood, tf.exp(tf.minimum(ratio, 0.0)), ~(ratio > DIVERGENT)
+
+    @tf.function(jit_compile=xla_helps(model))
+    def sample(key):
+        sizes = [tf.fill([1, *part.shape[1:2], *[1] * (part.shape.rank - 2)], 0.2) for part in start]
+        kernel = tfp.mcmc.HamiltonianMonteCarlo(target, sizes, num_leapfrog_steps)
+        settings = {"target_accept_prob": TARGET_ACCEPTANCE}
+        adapted = tfp.mcmc.DualAveragingStepSizeAdaptation(kernel, int(0.8 * num_warmup), **settings)
+        lengths = {"num_burnin_steps": num_warmup, "seed": key}
+        return tfp.mcmc.sample_chain(num_draws, start, kernel=adapted, trace_fn=traced, **lengths)
+
+    parts, (likelihood, acceptance, diverged) = sample(fold(key, 2))
+    latents = {name: value.numpy() for name, value in of_units(parts).items()}
+    mean = [np.mean(value, (0, 1)) for value in (acceptance, diverged)]
+    return PosteriorSamples(latents, likelihood.numpy(), *mean)
+
+
+def batches_refined(model, dataset, refine, limit=None, seed=0, progress=None):
+    """`PosteriorSamples`, batch by batch; `refine` is a name or a dict with its arguments, as for `evaluate`."""
+    function, arguments, _ = REFINEMENTS.parse(refine, context=("model", "fields", "seed"))
+    for batch in examples(model, dataset, limit, progress):
+        yield function(model, batch.fields, (seed, 3, batch.start), **arguments)
+
+
+def sample_posterior(model, dataset, refine="hmc", limit=None, seed=0, progress=None):
+    """`PosteriorSamples` of p(z | x), whose chains the encoder starts; its labels are hidden from models that infer them.
+
+    Args:
+        model: any model of the zoo whose latents are all continuous.
+        dataset: a `tf.data.Dataset` of batches, or arrays.
+        refine: "hmc", or a dict with its arguments, as `{"name": "hmc", "num_chains": 8, "num_draws": 500}`.
+        limit: only the first examples.
+        seed: of all draws.
+        progress: called as progress(done, total or None) after each batch.
+
+    Raises:
+        InvalidInput: data that do not fit the model, models without a bound or with an enumerated latent, bad sizes.
+    """
+    parts = list(batches_refined(model, dataset, refine, limit, seed, progress))
+    latents = {name: np.concatenate([part.latents[name] for part in parts], 2) for name in parts[0].latents}
+    likelihood = np.concatenate([part.log_likelihood for part in parts], 2)
+    means = (np.concatenate([getattr(part, name) for part in parts]) for name in ("acceptance", "diverged"))
+    return PosteriorSamples(latents, likelihood, *means)
+
+
+def refined(model, dataset, refine, reconstruction, limit=None, seed=0, progress=None):
+    """The metrics of refined posteriors: name -> entry, beside the encoder's `reconstruction` [N] of the same images.
+
+    "reconstruction_refined" is E log p(x | z) over p(z | x), "reconstruction_gain" what it gains over the encoder's,
+    nats; "posterior_sample_size" and "r_hat" are those of `PosteriorSamples`.
+    """
+    found = {name: [] for name in ("reconstruction", "size", "r_hat", "acceptance", "diverged")}
+    for part in batches_refined(model, dataset, refine, limit, seed, progress):
+        found["reconstruction"].append(part.log_likelihood.mean((0, 1)))
+        found["size"].append(part.effective_sample_size)
+        for name in ("r_hat", "acceptance", "diverged"):
+            found[name].append(getattr(part, name))
+    values = {name: np.concatenate(each).astype("float64") for name, each in found.items()}
+    draws, chains, _ = part.log_likelihood.shape
+    sizes = {"num_chains": chains, "num_draws": draws}
+    extra = {**sizes, **{name: float(values[name].mean()) for name in ("acceptance", "diverged")}}
+    return {
+        "reconstruction_refined": mean_and_error(values["reconstruction"], **extra),
+        "reconstruction_gain": mean_and_error(values["reconstruction"] - reconstruction, **sizes),
+        "posterior_sample_size": mean_and_error(values["size"], **sizes),
+        "r_hat": {**mean_and_error(values["r_hat"], **sizes), "largest": float(values["r_hat"].max())},
+    }
