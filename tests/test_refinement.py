@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import lively, small
+from support import lively, small, tiered
 from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
@@ -56,7 +56,7 @@ def test_evaluate_says_what_a_wrong_encoder_has_lost():
     assert gain["value"] > 0.5
     assert (refined["num_examples"], refined["num_chains"], refined["num_draws"]) == (12, 4, 500)
     assert 1 <= metrics["r_hat"]["value"] <= metrics["r_hat"]["largest"] < 1.05
-    assert 500 < metrics["posterior_sample_size"]["value"]
+    assert metrics["posterior_sample_size"]["value"] > 500
 
 
 def test_chains_that_disagree_show_it():
@@ -67,7 +67,7 @@ def test_chains_that_disagree_show_it():
     assert found.effective_sample_size[1] < 20 < 200 < found.effective_sample_size[0]
 
 
-@pytest.mark.parametrize("name", ["lvae", "conditional_vae", "hvi_vae", "iaf_vae", "jmvae"])
+@pytest.mark.parametrize("name", tiered(["lvae", "conditional_vae", "hvi_vae", "iaf_vae", "jmvae"], "lvae".__eq__))
 def test_any_model_of_continuous_latents_is_refined(name):
     model = lively(name) if name != "jmvae" else small(name, data_shape=(2, 2, 1))
     fields = {"x": ALL_IMAGES[:6]}
@@ -81,7 +81,7 @@ def test_any_model_of_continuous_latents_is_refined(name):
 
 def test_the_same_seed_gives_the_same_chains_and_another_others():
     model = lively("vae")
-    first, again, other = (zoo.sample_posterior(model, ALL_IMAGES, SHORT, seed=s).latents["z"] for s in (1, 1, 2))
+    first, again, other = (zoo.sample_posterior(model, ALL_IMAGES[:3], SHORT, seed=s).latents["z"] for s in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert np.any(first != other)
 
@@ -94,7 +94,7 @@ def test_the_same_seed_gives_the_same_chains_and_another_others():
         ("vae", {"name": "hmc", "num_chains": 1}, "R-hat takes 2 chains of 4 draws"),
         ("vae", {"name": "hmc", "num_draws": -3}, "num_draws must be positive"),
         ("m2", "hmc", "continuous latents only"),
-        ("autoencoder", "hmc", "needs a bound"),
+        ("autoencoder", "hmc", "needs a distribution of x"),
     ],
 )
 def test_what_cannot_be_refined_is_one_clear_line(name, refine, message):

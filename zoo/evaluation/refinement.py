@@ -1,9 +1,9 @@
 """The posterior p(z | x) by Hamiltonian Monte Carlo: chains that an encoder starts and the model alone steers.
 
 Each image has several chains, which begin at draws of q(z | x) in units of their standard deviations. Dual averaging
-fits one step size an image while they warm up (Hoffman & Gelman 2014, arXiv:1111.4246). Where the chains agree, R-hat is
-near 1 (Gelman & Rubin 1992), and what an encoder has missed is gone: Hoffman 2017, "Learning deep latent Gaussian models
-with Markov chain Monte Carlo".
+fits one step size an image while they warm up (Hoffman & Gelman 2014, arXiv:1111.4246). Where the chains agree, R-hat
+is near 1 (Gelman & Rubin 1992), and what an encoder has missed is gone: Hoffman 2017, "Learning deep latent Gaussian
+models with Markov chain Monte Carlo".
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from zoo.evaluation.metrics import examples, mean_and_error
 from zoo.registry import Registry
 
 REFINEMENTS = Registry("refinement")
-TARGET_ACCEPTANCE = 0.8
+TARGET_ACCEPTANCE, FIRST_STEP = 0.8, 0.2
 DIVERGENT = -1000.0  # nats of energy lost on a trajectory
 SPREAD_DRAWS = 32  # of q(z | x), whose standard deviation is the unit of length
 NARROWEST = 1e-3
@@ -56,65 +56,103 @@ class PosteriorSamples(NamedTuple):
         return extreme(np.concatenate(each, 1), 1)
 
 
+class JitteredHMC(tfp.mcmc.HamiltonianMonteCarlo):
+    """HMC whose step sizes, a list, are shortened at random, by one factor in [0.4, 1] a trajectory.
+
+    A trajectory of fixed length may come back to where it began.
+    """
+
+    def one_step(self, current_state, previous_kernel_results, seed=None):
+        sizes = previous_kernel_results.accepted_results.step_size
+        jitter = tf.random.stateless_uniform([], fold(seed, 1), 0.4, 1.0, alg="philox")
+        shortened = with_sizes(previous_kernel_results, [jitter * size for size in sizes])
+        state, results = super().one_step(current_state, shortened, seed=fold(seed, 2))
+        return state, with_sizes(results, sizes)
+
+
+def with_sizes(results, sizes):
+    """The kernel's results with other step sizes."""
+    return results._replace(accepted_results=results.accepted_results._replace(step_size=sizes))
+
+
 @REFINEMENTS.register("hmc")
-def hmc(model, fields, seed, num_chains=4, num_draws=200, num_warmup=200, num_leapfrog_steps=10):
-    """`PosteriorSamples` of the fields of a batch.
+class HMC:
+    """Chains of Hamiltonian Monte Carlo for a batch at a time, compiled once.
 
     Args:
+        model: any model of the zoo whose latents are all continuous.
         num_chains: C, at least 2, that they can be compared.
         num_draws: S, at least 4.
-        num_warmup: steps of each chain before its first draw, in which the step size is fitted.
+        num_warmup: steps of each chain before its first draw; in the first 80 % of them the step size is fitted.
         num_leapfrog_steps: of each trajectory.
     """
-    check_positive(num_chains=num_chains, num_draws=num_draws, num_warmup=num_warmup)
-    check_positive(num_leapfrog_steps=num_leapfrog_steps)
-    if num_chains < 2 or num_draws < 4:
-        raise InvalidInput(f"R-hat takes 2 chains of 4 draws at least, got {num_chains} of {num_draws}")
-    model.require("refinement by HMC", ["bound"])
-    key = as_key(seed)
-    trace = model.run(fields, num_samples=max(SPREAD_DRAWS, num_chains), training=False, seed=fold(key, 1)).trace
-    names = [name for name in model.latent_names if name in trace.latents]
-    if trace.log_mass.shape[1] != 1 or not all(trace.latents[name].dtype.is_floating for name in names):
-        raise InvalidInput("HMC moves continuous latents only; this model has others")
-    drawn = {name: trace.latents[name][:, 0] for name in names}
-    unit = {name: tf.maximum(tf.math.reduce_std(value, 0), NARROWEST) for name, value in drawn.items()}
-    start = [drawn[name][:num_chains] / unit[name] for name in names]
 
-    def of_units(parts):
-        return {name: part * unit[name] for name, part in zip(names, parts, strict=True)}
+    def __init__(self, model, num_chains=4, num_draws=200, num_warmup=200, num_leapfrog_steps=10):
+        check_positive(num_chains=num_chains, num_draws=num_draws, num_warmup=num_warmup)
+        check_positive(num_leapfrog_steps=num_leapfrog_steps)
+        if num_chains < 2 or num_draws < 4:
+            raise InvalidInput(f"R-hat takes 2 chains of 4 draws at least, got {num_chains} of {num_draws}")
+        model.require("refinement by HMC", ["bound"])
+        self.model, self.num_chains, self.num_draws = model, num_chains, num_draws
+        self.num_warmup, self.num_leapfrog_steps = num_warmup, num_leapfrog_steps
+        self.begin = tf.function(self.encoder_draws, autograph=False)
+        self.sample = tf.function(self.chains, autograph=False, jit_compile=xla_helps(model))
 
-    def target(*parts):
-        return sum(log_terms(model, of_units(parts), fields))
+    def __call__(self, fields, seed):
+        """`PosteriorSamples` of a model's inputs; the seed is several whole numbers."""
+        key = as_key(seed)
+        start, unit = self.begin(fields, fold(key, 1))
+        latents, likelihood, acceptance, diverged = self.sample(fields, start, unit, fold(key, 2))
+        latents = {name: value.numpy() for name, value in latents.items()}
+        return PosteriorSamples(latents, *(value.numpy() for value in (likelihood, acceptance, diverged)))
 
-    def traced(parts, results):
-        ratio = results.inner_results.log_accept_ratio
-        likelihood = log_terms(model, of_units(parts), fields)[0]
-        return likelihood, tf.exp(tf.minimum(ratio, 0.0)), ~(ratio > DIVERGENT)
+    def encoder_draws(self, fields, key):
+        """({name: [C, B, ...]} draws of q(z | x), {name: [B, ...]} their standard deviations)."""
+        draws = max(SPREAD_DRAWS, self.num_chains)
+        trace = self.model.run(fields, num_samples=draws, training=False, seed=key).trace
+        drawn = {name: trace.latents[name][:, 0] for name in self.model.latent_names if name in trace.latents}
+        if trace.log_mass.shape[1] != 1 or not all(value.dtype.is_floating for value in drawn.values()):
+            raise InvalidInput("HMC moves continuous latents only; this model has others")
+        unit = {name: tf.maximum(tf.math.reduce_std(value, 0), NARROWEST) for name, value in drawn.items()}
+        return {name: value[: self.num_chains] for name, value in drawn.items()}, unit
 
-    @tf.function(jit_compile=xla_helps(model))
-    def sample(key):
-        sizes = [tf.fill([1, *part.shape[1:2], *[1] * (part.shape.rank - 2)], 0.2) for part in start]
-        kernel = tfp.mcmc.HamiltonianMonteCarlo(target, sizes, num_leapfrog_steps)
-        settings = {"target_accept_prob": TARGET_ACCEPTANCE}
-        adapted = tfp.mcmc.DualAveragingStepSizeAdaptation(kernel, int(0.8 * num_warmup), **settings)
-        lengths = {"num_burnin_steps": num_warmup, "seed": key}
-        return tfp.mcmc.sample_chain(num_draws, start, kernel=adapted, trace_fn=traced, **lengths)
+    def chains(self, fields, start, unit, key):
+        """(latents, log p(x | z) [S, C, B], acceptance [B], share of divergent trajectories [B]) after the warm-up."""
 
-    parts, (likelihood, acceptance, diverged) = sample(fold(key, 2))
-    latents = {name: value.numpy() for name, value in of_units(parts).items()}
-    mean = [np.mean(value, (0, 1)) for value in (acceptance, diverged)]
-    return PosteriorSamples(latents, likelihood.numpy(), *mean)
+        def of_units(parts):
+            return {name: part * unit[name] for name, part in zip(start, parts, strict=True)}
+
+        def target(*parts):
+            return sum(log_terms(self.model, of_units(parts), fields))
+
+        def traced(parts, results):
+            ratio = results.inner_results.log_accept_ratio
+            likelihood = log_terms(self.model, of_units(parts), fields)[0]
+            return likelihood, tf.exp(tf.minimum(ratio, 0.0)), tf.cast(~(ratio > DIVERGENT), tf.float32)
+
+        parts = [value / unit[name] for name, value in start.items()]
+        sizes = [tf.fill([1, part.shape[1], *[1] * (part.shape.rank - 2)], FIRST_STEP) for part in parts]
+        kernel = tfp.mcmc.DualAveragingStepSizeAdaptation(
+            JitteredHMC(target, sizes, self.num_leapfrog_steps),
+            int(0.8 * self.num_warmup),
+            target_accept_prob=TARGET_ACCEPTANCE,
+        )
+        found, (likelihood, acceptance, diverged) = tfp.mcmc.sample_chain(
+            self.num_draws, parts, kernel=kernel, num_burnin_steps=self.num_warmup, trace_fn=traced, seed=key
+        )
+        acceptance, diverged = (tf.reduce_mean(value, (0, 1)) for value in (acceptance, diverged))
+        return of_units(found), likelihood, acceptance, diverged
 
 
 def batches_refined(model, dataset, refine, limit=None, seed=0, progress=None):
     """`PosteriorSamples`, batch by batch; `refine` is a name or a dict with its arguments, as for `evaluate`."""
-    function, arguments, _ = REFINEMENTS.parse(refine, context=("model", "fields", "seed"))
+    sampler = REFINEMENTS.create(refine, model=model)
     for batch in examples(model, dataset, limit, progress):
-        yield function(model, batch.fields, (seed, 3, batch.start), **arguments)
+        yield sampler(batch.fields, (seed, 3, batch.start))
 
 
 def sample_posterior(model, dataset, refine="hmc", limit=None, seed=0, progress=None):
-    """`PosteriorSamples` of p(z | x), whose chains the encoder starts; its labels are hidden from models that infer them.
+    """`PosteriorSamples` of p(z | x), whose chains the encoder starts. From models that infer labels these are hidden.
 
     Args:
         model: any model of the zoo whose latents are all continuous.
