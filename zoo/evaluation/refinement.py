@@ -15,6 +15,7 @@ import tensorflow_probability as tfp
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.annealing import as_key, fold, log_terms, xla_helps
 from zoo.evaluation.metrics import examples, mean_and_error
+from zoo.quiet import quiet_logger
 from zoo.registry import Registry
 
 REFINEMENTS = Registry("refinement")
@@ -52,7 +53,8 @@ class PosteriorSamples(NamedTuple):
     def worst(self, statistic, extreme, **settings):
         """[N]: a statistic of the chains, of each image's worst unit."""
         size = self.log_likelihood.shape[2]
-        each = [statistic(tf.constant(z), **settings).numpy().reshape(size, -1) for z in self.latents.values()]
+        with quiet_logger():  # of a cast from complex numbers that TFP means
+            each = [statistic(tf.constant(z), **settings).numpy().reshape(size, -1) for z in self.latents.values()]
         return extreme(np.concatenate(each, 1), 1)
 
 
@@ -144,10 +146,9 @@ class HMC:
         return of_units(found), likelihood, acceptance, diverged
 
 
-def batches_refined(model, dataset, refine, limit=None, seed=0, progress=None):
-    """`PosteriorSamples`, batch by batch; `refine` is a name or a dict with its arguments, as for `evaluate`."""
-    sampler = REFINEMENTS.create(refine, model=model)
-    for batch in examples(model, dataset, limit, progress):
+def batches_refined(sampler, dataset, limit=None, seed=0, progress=None):
+    """`PosteriorSamples`, batch by batch."""
+    for batch in examples(sampler.model, dataset, limit, progress):
         yield sampler(batch.fields, (seed, 3, batch.start))
 
 
@@ -165,21 +166,21 @@ def sample_posterior(model, dataset, refine="hmc", limit=None, seed=0, progress=
     Raises:
         InvalidInput: data that do not fit the model, models without a bound or with an enumerated latent, bad sizes.
     """
-    parts = list(batches_refined(model, dataset, refine, limit, seed, progress))
+    parts = list(batches_refined(REFINEMENTS.create(refine, model=model), dataset, limit, seed, progress))
     latents = {name: np.concatenate([part.latents[name] for part in parts], 2) for name in parts[0].latents}
     likelihood = np.concatenate([part.log_likelihood for part in parts], 2)
     means = (np.concatenate([getattr(part, name) for part in parts]) for name in ("acceptance", "diverged"))
     return PosteriorSamples(latents, likelihood, *means)
 
 
-def refined(model, dataset, refine, reconstruction, limit=None, seed=0, progress=None):
+def refined(sampler, dataset, reconstruction, limit=None, seed=0, progress=None):
     """The metrics of refined posteriors: name -> entry, beside the encoder's `reconstruction` [N] of the same images.
 
     "reconstruction_refined" is E log p(x | z) over p(z | x), "reconstruction_gain" what it gains over the encoder's,
     nats; "posterior_sample_size" and "r_hat" are those of `PosteriorSamples`.
     """
     found = {name: [] for name in ("reconstruction", "size", "r_hat", "acceptance", "diverged")}
-    for part in batches_refined(model, dataset, refine, limit, seed, progress):
+    for part in batches_refined(sampler, dataset, limit, seed, progress):
         found["reconstruction"].append(part.log_likelihood.mean((0, 1)))
         found["size"].append(part.effective_sample_size)
         for name in ("r_hat", "acceptance", "diverged"):

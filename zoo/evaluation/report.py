@@ -8,7 +8,7 @@ from zoo.data import load_dataset, takes_labels
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
-from zoo.evaluation.refinement import refined
+from zoo.evaluation.refinement import REFINEMENTS, refined
 from zoo.quiet import waiting
 
 PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
@@ -40,11 +40,12 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
     """
+    sampler = None if refine is None else REFINEMENTS.create(refine, model=model)
     with waiting("evaluating") if progress is None else contextlib.nullcontext():
         scores = per_example(model, dataset, num_samples, limit, seed, progress)
         metrics = summary(model, scores, num_samples)
-        if refine is not None:
-            metrics |= refined(model, dataset, refine, scores["reconstruction"], limit, seed, progress)
+        if sampler:
+            metrics |= refined(sampler, dataset, scores["reconstruction"], limit, seed, progress)
     return metrics
 
 

@@ -34,7 +34,9 @@ SPELT = dict(zip(ACTIVATIONS, (relu, leaky_relu, elu), strict=True))
 class HamiltonianVAE(VAE):
     """A VAE whose posterior is the end of a Hamiltonian trajectory from where another posterior puts z.
 
-    Trajectories that diverge are left out, so that z stays where it was; `fit` prints their share as `diverged`.
+    A trajectory that diverges is left out, so that z stays where it was: `fit` and `zoo.evaluate` give their share as
+    `diverged`. The bound is one as long as that is rare, for a map that is the identity in places is no longer one to
+    one.
 
     Args:
         leapfrog_steps: of each trajectory; 0 is a VAE.
@@ -47,7 +49,7 @@ class HamiltonianVAE(VAE):
         **kwargs: as `VAE`; `posterior` is that of z0.
     """
 
-    capabilities = VAE.capabilities - {"path"}
+    capabilities = (VAE.capabilities - {"path"}) | {"trajectories"}
 
     def __init__(
         self,
@@ -102,6 +104,10 @@ class HamiltonianVAE(VAE):
             "no inference": {**mlp, **few, "inference": False},
             "conv": {**conv, **few},
         }
+
+    @property
+    def cpu_endpoints(self):
+        return ("reconstruct", "encode") if self.leapfrog_steps else ()  # gradients are in them
 
     @property
     def inference_layers(self):
