@@ -11,9 +11,11 @@ from support import lively, numbers, random_batch, seed, shaken, small
 from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
+from zoo import numerics
 from zoo.bijectors import leapfrog
 from zoo.errors import InvalidInput
 from zoo.objectives import bounds
+from zoo.pretrained import page
 
 STILL = -1e9  # a raw step size of which the step size is 0
 D = 3
@@ -127,6 +129,7 @@ def test_without_steps_it_is_the_vae():
     found, expected = (numbers(m(x, num_samples=4, seed=seed(1))) for m in (model, vae))
     for name in found:
         np.testing.assert_array_equal(found[name], expected[name], err_msg=name)
+    assert not np.any(model.forward(x, seed(1), training=False).paid["diverged"])
 
 
 def linear_hvi(steps, **config):
@@ -211,6 +214,7 @@ def test_diverging_trajectories_are_printed_and_training_stays_finite():
     assert logs["diverged"] == [1.0]
     assert logs["skipped"] == [0.0]
     assert np.isfinite(logs["elbo"][0])
+    assert zoo.evaluate(model, random_batch(model, 8), num_samples=2)["diverged"]["value"] == 1.0
     calm = small("hvi_vae")
     calm.compile("sgd")
     assert calm.fit(tf.data.Dataset.from_tensors(random_batch(calm, 8)), verbose=0).history["diverged"] == [0.0]
@@ -256,3 +260,41 @@ def test_other_bounds_hold_and_are_ordered(bound):
     trace = model(random_batch(model), num_samples=20, seed=seed(1))
     assert np.all(trace.elbo < trace.log_marginal)
     assert np.all(np.isfinite(bounds.get(bound)(trace)))
+
+
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "elu"])
+def test_activations_are_spelt_for_tflite_and_have_keras_values_and_gradients(name):
+    x = tf.constant([-30.0, -1.5, -1e-3, 1e-3, 0.7, 30.0])
+    found = []
+    for function in (getattr(numerics, name), getattr(keras.activations, name)):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = function(x)
+        found.append((value, tape.gradient(value, x)))
+    np.testing.assert_allclose(found[0], found[1], atol=2e-7)
+    layers = small("hvi_vae", encoder={"name": "mlp", "hidden_units": [8], "activation": name}).decoder.layers
+    assert layers[0].activation is getattr(numerics, name)
+
+
+@pytest.mark.slow
+def test_an_endpoint_that_tflite_lacks_is_one_clear_line_and_the_others_are_exported(tmp_path):
+    model = small("hvi_vae", prior="flow")
+    with pytest.raises(InvalidInput, match="lacks .*tf.StridedSliceGrad, which .*encode.* name other endpoints"):
+        zoo.export_tflite(model, tmp_path / "all.tflite")
+    assert not list(tmp_path.iterdir())
+    zoo.export_tflite(model, tmp_path / "decode.tflite", endpoints=["decode"])
+
+
+@pytest.mark.slow
+def test_a_card_says_which_endpoints_are_for_the_cpu():
+    from tools.publish import measure_tflite
+
+    model = small("hvi_vae")
+    measured = measure_tflite(model)
+    for entry in measured.values():
+        assert (entry["encode"]["gpu"], entry["reconstruct"]["gpu"]) == ("refused", "refused")
+        assert entry["decode"]["gpu"] is None or entry["decode"]["gpu"] < 1e-4
+        assert entry["encode"]["cpu"] < 2e-2
+    lines = page.tflite_table({"tflite": measured})
+    assert sum("| CPU only |" in line for line in lines) == 4
+    assert small("hvi_vae", leapfrog_steps=0).cpu_endpoints == ()

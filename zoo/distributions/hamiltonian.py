@@ -65,7 +65,7 @@ class HamiltonianPosterior:
             z, v, diverged = self.move(cycle, z, v)
             log_prob += log_momentum - cycle.reverse(z).log_prob(v)
             total += tf.cast(diverged, log_prob.dtype)
-        return Draws(z, log_prob, total / len(self.cycles))
+        return Draws(z, log_prob, total / max(1, len(self.cycles)))
 
     def move(self, cycle, z, v):
         """The end (z, v, diverged) of one cycle's trajectory."""
