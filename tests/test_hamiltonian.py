@@ -112,9 +112,12 @@ def moving(model, step_size):
     return model
 
 
-@pytest.mark.parametrize("settings", [{}, {"cycles": 2, "tempering": 0.5}])
-def test_with_step_size_zero_and_the_same_momentum_model_both_ways_it_is_the_vae(settings):
-    model, vae = still(small("hvi_vae", **settings)), small("vae")
+@pytest.mark.parametrize(
+    "settings, shared",
+    [({}, {}), ({"cycles": 2, "tempering": 0.5}, {}), ({}, {"posterior": "iaf", "prior": "mixture"})],
+)
+def test_with_step_size_zero_and_the_same_momentum_model_both_ways_it_is_the_vae(settings, shared):
+    model, vae = still(small("hvi_vae", **settings, **shared)), small("vae", **shared)
     x = random_batch(model)
     found, expected = (numbers(m(x, num_samples=4, seed=seed(1))) for m in (model, vae))
     for name in found:
