@@ -61,6 +61,26 @@ def test_flows_are_judged_by_their_time_over_the_diagonal(script):
     }
 
 
+def test_leapfrog_steps_are_judged_by_the_race_and_by_their_growth(script):
+    benchmark = script("hamiltonian_speed")
+    each = {0: 0.001, 4: 0.005, 8: 0.009, 16: 0.021}
+    cells = {n: {"sides": {"ours": {"each": t}}, "ratios": {}} for n, t in each.items()}
+    cells[4]["ratios"] = {"ours/pythae": {"ratio": 0.6}}
+    assert benchmark.verdicts(cells) == {
+        "4 leapfrog steps over pythae's": {"value": 0.6, "aim": 0.7, "met": True},
+        "a leapfrog step of 8 to 16 over one before": {"value": pytest.approx(1.5), "aim": 1.25, "met": False},
+    }
+
+
+@pytest.mark.slow
+def test_our_side_of_the_speed_of_leapfrog_steps_can_be_sent_to_another_process_and_trains(script):
+    benchmark = script("hamiltonian_speed")
+    make = pickle.loads(pickle.dumps(benchmark.ours))
+    step, parameters = make(np.zeros((2 * benchmark.BATCH, 28, 28, 1), "uint8"), 1)
+    assert np.isfinite(step())
+    assert parameters == 784 * 200 + 2 * 200 * 200 + 3 * 50 * 200 + 200 * 784 + 4 * 200 + 100 + 784
+
+
 @pytest.mark.slow
 def test_the_sides_of_the_speed_of_few_labels_can_be_sent_to_another_process_and_train(script, monkeypatch):
     benchmark = script("semi_supervised_speed")

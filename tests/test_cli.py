@@ -124,6 +124,8 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
         (["evaluate", run_folder, "--ais", "--chains", "0"], "--chains must"),
         (["evaluate", run_folder, "--ais", "--versus", run_folder], "--ais"),
         (["evaluate", run_folder, "--versus", "no_such_model"], "no_such_model"),
+        (["evaluate", run_folder, "--refine", "hcm", "--limit", "1", "--num-samples", "1"], "hmc"),
+        (["evaluate", run_folder, "--refine", "hmc", "--ais"], "--refine"),
         (["export", run_folder, "--format", "tflight"], "tflite"),
         (["export", run_folder, "--format", "tflite", "--endpoint", "encoed"], "encode"),
         (["export", run_folder, "--format", "tflite", "--dtype", "float61"], "float16"),

@@ -17,6 +17,7 @@ _HOME = {
     "evaluate": "zoo.evaluation",
     "compare": "zoo.evaluation",
     "annealed_importance": "zoo.evaluation",
+    "sample_posterior": "zoo.evaluation",
     "export_saved_model": "zoo.export",
     "export_tflite": "zoo.export",
 }

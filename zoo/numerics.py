@@ -1,5 +1,6 @@
 """Numbers that neither overflow nor cancel, spelt in operators that TFLite takes; and sums over several devices."""
 
+import numpy as np
 import tensorflow as tf
 
 MAX_SCALE = 1e3
@@ -27,6 +28,37 @@ def soft_scale(raw, minimum):
     width = MAX_SCALE - minimum
     s = softplus(tf.cast(raw, tf.float32) - minimum)
     return minimum + tf.minimum(s, width) - tf.math.log1p(tf.exp(-tf.abs(s - width)))
+
+
+def relu(x):
+    """tf.nn.relu, spelt so that TFLite has its gradient too."""
+    return tf.maximum(x, 0.0)
+
+
+def leaky_relu(x):
+    """keras.activations.leaky_relu, spelt so that TFLite has its gradient too."""
+    return tf.maximum(x, 0.2 * x)
+
+
+def elu(x):
+    """tf.nn.elu, spelt so that TFLite has its gradient too."""
+    return tf.maximum(x, 0.0) + tf.exp(tf.minimum(x, 0.0)) - 1.0
+
+
+def cut(rows, *sizes):
+    """[..., sum of sizes] -> tensors [..., size].
+
+    The gradient is one concatenation; that of slices would be a sum of so many padded tensors, quadratic in them,
+    and of an operator that TFLite lacks.
+    """
+
+    @tf.custom_gradient
+    def pieces(rows):
+        stops = np.cumsum(sizes)
+        parts = [rows[..., stop - size : stop] for size, stop in zip(sizes, stops, strict=True)]
+        return parts, lambda *gradients: tf.concat(gradients, -1)
+
+    return pieces(rows) if len(sizes) > 1 else [rows]
 
 
 def over_replicas(value):

@@ -1,6 +1,7 @@
 """What a terminal shows while one waits, and silence for libraries that write to the error stream past Python."""
 
 import contextlib
+import logging
 import os
 import sys
 
@@ -18,6 +19,18 @@ def quiet_stderr():
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def quiet_logger():
+    """Hold back the warnings of TensorFlow's logger."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ from zoo.bijectors.autoregressive import InverseAutoregressive
 from zoo.bijectors.base import Flow
 from zoo.bijectors.coupling import Affine, Coupling
 from zoo.bijectors.householder import Householder, householder_columns
+from zoo.bijectors.leapfrog import leapfrog
 from zoo.bijectors.planar import Planar
 from zoo.bijectors.radial import Radial
 from zoo.bijectors.spline import Spline
@@ -20,5 +21,6 @@ __all__ = [
     "Spline",
     "Sylvester",
     "householder_columns",
+    "leapfrog",
     "orthonormal_columns",
 ]

@@ -22,6 +22,9 @@ def evaluate(
     ] = False,
     chains: Annotated[int, typer.Option(help="Chains per image of --ais.")] = 16,
     temperatures: Annotated[int, typer.Option(help="Steps from the prior to the posterior of --ais.")] = 1000,
+    refine: Annotated[
+        str | None, typer.Option(help="Also refine the posterior of each image by chains: hmc. Slow: set a limit.")
+    ] = None,
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
     ] = False,
@@ -34,6 +37,8 @@ def evaluate(
     """
     if versus and ais:
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
+    if refine is not None and (versus or ais):
+        raise InvalidInput("--refine goes with the plain evaluation: leave out --ais and --versus")
     import_tensorflow()
     from zoo import evaluation, pretrained
     from zoo.pretrained import cards
@@ -51,11 +56,12 @@ def evaluate(
             other = pretrained.load(versus)
             metrics = evaluation.compare(model, other, batches, progress=report, **settings)
         else:
-            metrics = evaluation.evaluate(model, batches, progress=report, **settings)
+            metrics = evaluation.evaluate(model, batches, progress=report, refine=refine, **settings)
     if update:
         given = arguments_given(num_samples, split, limit, seed)
         given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
         given += [f"--versus {versus}"] if versus else []
+        given += [f"--refine {refine}"] if refine else []
         measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
@@ -83,7 +89,7 @@ def metric_line(name, metric):
 
 def effort(metric):
     """How many draws went into a metric, in words."""
-    names = {"num_samples": "samples", "num_chains": "chains", "num_temperatures": "temperatures"}
+    names = {"num_samples": "samples", "num_chains": "chains", "num_draws": "draws", "num_temperatures": "temperatures"}
     return [f"{metric[key]} {word}" for key, word in names.items() if key in metric]
 
 

@@ -90,10 +90,10 @@ class FlowPosterior(FlowDistribution):
 
 
 def location(posterior):
-    """[..., D]: the point that stands for a posterior: its mean, or a flow's location."""
-    return posterior.location() if isinstance(posterior, FlowPosterior) else posterior.mean()
+    """[..., D]: the point that stands for a posterior: its own location where it has one, as flows do, or its mean."""
+    return posterior.location() if hasattr(posterior, "location") else posterior.mean()
 
 
 def scale(posterior):
-    """[..., D]: how wide a posterior is: its standard deviation, or a flow's scale."""
-    return posterior.scale() if isinstance(posterior, FlowPosterior) else posterior.stddev()
+    """[..., D]: how wide a posterior is: the scale of one with a location of its own, or its standard deviation."""
+    return posterior.scale() if hasattr(posterior, "location") else posterior.stddev()

@@ -4,10 +4,12 @@ from zoo.evaluation.annealing import annealed_importance
 from zoo.evaluation.codes import features
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import mean_and_error, per_example, summary
+from zoo.evaluation.refinement import PosteriorSamples, sample_posterior
 from zoo.evaluation.report import collapse_report, compare, evaluate, probe, score_each, test_data
 
 __all__ = [
     "Estimator",
+    "PosteriorSamples",
     "annealed_importance",
     "collapse_report",
     "compare",
@@ -16,6 +18,7 @@ __all__ = [
     "mean_and_error",
     "per_example",
     "probe",
+    "sample_posterior",
     "score_each",
     "summary",
     "test_data",

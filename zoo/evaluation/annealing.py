@@ -189,7 +189,7 @@ class Annealer:
         """The steps from `start` to `stop` of `run`, compiled."""
 
         def body(t, state, log_weight, steps, accepted):
-            log_weight += (betas[t + 1] - betas[t]) * self.log_terms(state, fields)[0]
+            log_weight += (betas[t + 1] - betas[t]) * log_terms(self.model, state, fields)[0]
             state, acceptance = self.step(state, fields, betas[t + 1], steps[t], fold(key, t))
             if adapt:
                 following = steps[t] * tf.exp(ADAPTATION * (acceptance - TARGET_ACCEPTANCE))
@@ -199,17 +199,12 @@ class Annealer:
 
         return tf.while_loop(lambda t, *_: t < stop, body, (start, *carry))[1:]
 
-    def log_terms(self, state, fields):
-        """(log p(x | z), log p(z)), [S, B], of latents [S, B, ...]."""
-        terms = self.model.log_joint({name: part[:, None] for name, part in state.items()}, fields)
-        return tuple(sum(term.values())[:, 0] for term in terms)
-
     def step(self, state, fields, beta, size, key):
         """(state, [B] acceptance) after one Hamiltonian step of the sizes [B] at one temperature."""
         jitter_key, kernel_key = fold(key, 1), fold(key, 2)
 
         def target(*parts):
-            likelihood, prior = self.log_terms(dict(zip(state, parts, strict=True)), fields)
+            likelihood, prior = log_terms(self.model, dict(zip(state, parts, strict=True)), fields)
             return prior + beta * likelihood
 
         # A trajectory of fixed length may come back to where it began; shorter ones are drawn too.
@@ -220,6 +215,12 @@ class Annealer:
         parts, results = kernel.one_step(parts, kernel.bootstrap_results(parts), seed=kernel_key)
         acceptance = tf.reduce_mean(tf.exp(tf.minimum(results.log_accept_ratio, 0.0)), 0)
         return dict(zip(state, parts, strict=True)), acceptance
+
+
+def log_terms(model, state, fields):
+    """(log p(x | z), log p(z)), [S, B], of latents [S, B, ...]."""
+    terms = model.log_joint({name: part[:, None] for name, part in state.items()}, fields)
+    return tuple(sum(term.values())[:, 0] for term in terms)
 
 
 def xla_helps(model):

@@ -196,6 +196,18 @@ def penalties(scores):
     return found
 
 
+def trajectories(model, batch):
+    """[B]: the share of an image's trajectories that diverge, of 10 draws."""
+    p = model.run(batch.fields, num_samples=10, training=False, seed=tf.constant([31, batch.start]))
+    return {"diverged": p.paid["diverged"].numpy()}
+
+
+@METRICS.register("diverged", needs=["trajectories"], measure=trajectories)
+def diverged(scores):
+    """The share of Hamiltonian trajectories that diverge, and are left out."""
+    return scores.mean("diverged")
+
+
 @METRICS.register("active_units")
 def active_units(scores):
     """Units whose posterior mean varies by more than 0.01 over the data. Burda et al. 2016, arXiv:1509.00519."""

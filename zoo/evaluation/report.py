@@ -8,12 +8,13 @@ from zoo.data import load_dataset, takes_labels
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
+from zoo.evaluation.refinement import REFINEMENTS, refined
 from zoo.quiet import waiting
 
 PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
 
 
-def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None):
+def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None, refine=None):
     """The metrics of a card, over every example of a data set.
 
     Images are binarised once, keyed by the image (`LatentVariableModel.preprocess`), so any two evaluations see the
@@ -26,6 +27,9 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
         limit: only the first examples.
         seed: of the draws.
         progress: called as progress(done, total or None) after each batch.
+        refine: "hmc" also measures the posterior by Hamiltonian Monte Carlo from the encoder's draws (how much better
+            its reconstructions are, R-hat, effective sample size): see `sample_posterior`. It takes a thousand times
+            the time of a reconstruction, so give a limit.
 
     Returns:
         Name -> {"value", "standard_error", "num_examples", ...} of every metric whose needs the model meets; see
@@ -36,9 +40,13 @@ def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None
     Raises:
         InvalidInput: data that do not fit the model, sizes that are not positive.
     """
+    sampler = None if refine is None else REFINEMENTS.create(refine, model=model)
     with waiting("evaluating") if progress is None else contextlib.nullcontext():
         scores = per_example(model, dataset, num_samples, limit, seed, progress)
-    return summary(model, scores, num_samples)
+        metrics = summary(model, scores, num_samples)
+        if sampler:
+            metrics |= refined(sampler, dataset, scores["reconstruction"], limit, seed, progress)
+    return metrics
 
 
 def score_each(model, dataset, num_samples=500, seed=0, progress=None):

@@ -6,7 +6,7 @@ import errno
 import keras
 import tensorflow as tf
 
-from zoo.quiet import quiet_stderr, waiting
+from zoo.quiet import quiet_logger, quiet_stderr, waiting
 
 
 def write_archive(model, endpoints, specs, directory, batch_size=None):
@@ -41,11 +41,5 @@ def spread(method):
 @contextlib.contextmanager
 def quiet(what):
     """Hold back what TensorFlow and MLIR write to the error stream and TensorFlow's logger; a terminal says `what`."""
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        with waiting(what), quiet_stderr():
-            yield
-    finally:
-        logger.setLevel(level)
+    with quiet_logger(), waiting(what), quiet_stderr():
+        yield

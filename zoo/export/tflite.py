@@ -1,10 +1,12 @@
 """One .tflite file of the deterministic endpoints, made of operators that the LiteRT GPU path takes."""
 
 import os
+import re
 import tempfile
 from pathlib import Path
 
 import tensorflow as tf
+from tensorflow.lite.python.convert_phase import ConverterError
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, OutputExists, check_positive, choose
@@ -29,7 +31,8 @@ def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None,
         overwrite: replace an existing file.
 
     Raises:
-        InvalidInput: (a `ValueError`) an unknown endpoint or dtype, a bad batch size, or a directory for a path.
+        InvalidInput: (a `ValueError`) an unknown endpoint or dtype, a bad batch size, a directory for a path, or an
+            endpoint of operators that TFLite lacks.
         OutputExists: the file is there already, and `overwrite` is not set.
     """
     path = Path(path)
@@ -90,4 +93,10 @@ def convert(model, endpoints, batch_size, weights):
         if weights is not None:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.target_spec.supported_types = [weights]
-        return converter.convert()
+        try:
+            return converter.convert()
+        except ConverterError as error:
+            lacking = ", ".join(sorted(set(re.findall(r'"(tf\.\w+)"', str(error))))) or "an operator"
+            raise InvalidInput(
+                f"a .tflite file lacks {lacking}, which this model's {', '.join(endpoints)} take: name other endpoints"
+            ) from error

@@ -4,6 +4,8 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.numerics import cut
+
 tfd = tfp.distributions
 
 
@@ -30,9 +32,7 @@ class LikelihoodHead(keras.layers.Layer):
         return (*self.data_shape[:-1], self.data_shape[-1] * self.num_parameters)
 
     def call(self, parameters):
-        channels = self.data_shape[-1]
-        parameters = tf.cast(parameters, tf.float32)
-        parts = [parameters[..., i * channels : (i + 1) * channels] for i in range(self.num_parameters)]
+        parts = cut(tf.cast(parameters, tf.float32), *[self.data_shape[-1]] * self.num_parameters)
         return tfd.Independent(self.distribution(*parts), len(self.data_shape))
 
     def initial_bias(self, mean):

@@ -7,6 +7,7 @@ from zoo.models import (  # noqa: F401
     dlgm,
     flows,
     hierarchical_vae,
+    hvi_vae,
     iwae,
     jmvae,
     lvae,

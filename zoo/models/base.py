@@ -50,6 +50,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     latent_names = ("z",)
     score_samples = 64
     capabilities = frozenset({"bound", "prior", "scale"})  # what every member of the class offers
+    cpu_endpoints = ()  # those with operators that the LiteRT GPU path refuses
     retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
     def __new__(cls, *args, **kwargs):
@@ -183,7 +184,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
 
         "bound" on log p(x), "prior" (latents can be drawn), "scale" of the posterior, "classifier" q(y | x),
         "label_decoder" (decoding takes a label), "levels", "one_latent", "plane" (one latent of two units), "discrete"
-        (log p(x | z) is a log probability), "path" (base draws of one level) and "inference" (weights of q alone).
+        (log p(x | z) is a log probability), "path" (base draws of one level), "inference" (weights of q alone) and
+        "trajectories" (a Hamiltonian posterior).
         """
         latents = list(self.latent_spec.values())
         shown = {
@@ -277,6 +279,7 @@ WANTED = {
     "discrete": "a likelihood that is a probability",
     "path": "one stochastic level whose posterior shares no weights with the generative model",
     "inference": "an inference model that shares no weights with the generative model",
+    "trajectories": "a posterior of Hamiltonian trajectories",
 }
 
 

@@ -136,7 +136,7 @@ class Step(Doors):
         p = self(inputs, training=training, seed=seed, needs=self.bound.func.needs if training else ())
         if WEIGHT in inputs:
             p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
-        return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})
+        return p._replace(paid=p.paid | {penalty.name: penalty(p, self) for penalty in self.penalties})
 
     def total(self, cost, optimizer, share):
         """A cost with the layers' regularisers, scaled for mixed precision and by a replica's share of the batch."""

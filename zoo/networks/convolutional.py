@@ -1,6 +1,7 @@
 """Convolutional encoder and decoder for images of any size, made of operators that the LiteRT GPU path takes."""
 
 import keras
+import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
 from zoo.networks.mlp import Chain, activation_function, dense_layers
@@ -93,6 +94,29 @@ class Residual(keras.layers.Layer):
         return shape
 
 
+class Crop(keras.layers.Layer):
+    """[N, H, W, C] without its last rows and columns; the gradient is a padding, which TFLite has.
+
+    Args:
+        rows, columns: how many.
+    """
+
+    def __init__(self, rows, columns):
+        super().__init__()
+        self.rows, self.columns = rows, columns
+
+    def call(self, x):
+        @tf.custom_gradient
+        def cropped(x):
+            part = x[:, : x.shape[1] - self.rows, : x.shape[2] - self.columns]
+            return part, lambda gradient: tf.pad(gradient, [[0, 0], [0, self.rows], [0, self.columns], [0, 0]])
+
+        return cropped(x)
+
+    def compute_output_shape(self, shape):
+        return (shape[0], shape[1] - self.rows, shape[2] - self.columns, shape[3])
+
+
 @ENCODERS.register("conv")
 def conv_encoder(
     data_shape, filters=None, hidden_units=(256,), activation="silu", batch_norm=False, gated=False, num_blocks=0
@@ -142,5 +166,5 @@ def conv_decoder(
             output_index = len(layers) - 1
         extra = [2 * small - large for small, large in zip(sizes[stage + 1], sizes[stage], strict=True)]
         if any(extra):
-            layers.append(keras.layers.Cropping2D(((0, extra[0]), (0, extra[1]))))
+            layers.append(Crop(*extra))
     return Chain(layers, name="decoder", output_index=output_index)

@@ -12,7 +12,7 @@ import tensorflow_probability as tfp
 
 from zoo.distributions import FlowPosterior
 from zoo.errors import InvalidInput, check_positive
-from zoo.numerics import soft_scale
+from zoo.numerics import cut, soft_scale
 from zoo.posteriors.base import PosteriorHead
 
 tfd = tfp.distributions
@@ -72,21 +72,6 @@ class FlowHead(PosteriorHead):
     def layer(self, index, part):
         """The numbers of layer `index` [..., size] -> its bijector."""
         raise NotImplementedError
-
-
-def cut(rows, *sizes):
-    """[..., sum of sizes] -> tensors [..., size].
-
-    The gradient is one concatenation; that of slices would be a sum of so many padded tensors, quadratic in them.
-    """
-
-    @tf.custom_gradient
-    def pieces(rows):
-        stops = np.cumsum(sizes)
-        parts = [rows[..., stop - size : stop] for size, stop in zip(sizes, stops, strict=True)]
-        return parts, lambda *gradients: tf.concat(gradients, -1)
-
-    return pieces(rows) if len(sizes) > 1 else [rows]
 
 
 def last(values):

@@ -2,7 +2,8 @@
 
 from zoo import bijectors
 from zoo.errors import InvalidInput
-from zoo.posteriors.flow import FlowHead, cut
+from zoo.numerics import cut
+from zoo.posteriors.flow import FlowHead
 from zoo.registry import POSTERIORS
 
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from zoo import bijectors
 from zoo.bijectors.planar import correct
 from zoo.networks.conditioners import UNIT
-from zoo.posteriors.flow import FlowHead, cut, last
+from zoo.numerics import cut
+from zoo.posteriors.flow import FlowHead, last
 from zoo.registry import POSTERIORS
 
 

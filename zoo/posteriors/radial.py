@@ -5,8 +5,8 @@ import math
 import tensorflow as tf
 
 from zoo import bijectors
-from zoo.numerics import softplus
-from zoo.posteriors.flow import FlowHead, cut, last
+from zoo.numerics import cut, softplus
+from zoo.posteriors.flow import FlowHead, last
 from zoo.registry import POSTERIORS
 
 

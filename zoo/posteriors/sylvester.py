@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from zoo import bijectors
 from zoo.errors import InvalidInput, check_positive, choose
-from zoo.posteriors.flow import FlowHead, cut
+from zoo.numerics import cut
+from zoo.posteriors.flow import FlowHead
 from zoo.registry import POSTERIORS
 
 

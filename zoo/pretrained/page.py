@@ -4,6 +4,7 @@ import json
 
 from zoo.evaluation import collapse_report
 
+REFUSED = "refused"  # by the LiteRT GPU path, in a card's table of TFLite files
 FIRST = ("reconstructions", "samples")
 
 
@@ -107,6 +108,8 @@ def tflite_table(card):
     for dtype, entry in card["tflite"].items():
         for endpoint, result in entry.items():
             if endpoint != "bytes":
-                gpu = "not measured" if result["gpu"] is None else f"{result['gpu']:.1e}"
+                words = {None: "not measured", REFUSED: "CPU only"}
+                gpu = words.get(result["gpu"]) or f"{result['gpu']:.1e}"
                 lines.append(f"| {dtype} | {endpoint} | {entry['bytes'] / 1e6:.2f} MB | {result['cpu']:.1e} | {gpu} |")
-    return [*lines, "", "Largest absolute differences from Keras.", ""]
+    partly = " A file for the GPU path is exported of the other endpoints." if "CPU only" in "".join(lines) else ""
+    return [*lines, "", f"Largest absolute differences from Keras.{partly}", ""]
