@@ -14,6 +14,8 @@ from zoo.models import (  # noqa: F401
     m1_m2,
     m2,
     priors,
+    rnn_baseline,
     vae,
     vamp_vae,
+    vrnn,
 )
