@@ -120,10 +120,10 @@ def test_with_one_particle_it_is_the_elbo_and_without_resampling_iwae():
 def test_the_scores_of_the_steps_are_kalmans_and_add_up():
     model = fivo(0.5)
     x = tf.constant(X)[None, :, None]
-    _, scores = model.predict_next(x, num_samples=20_000, seed=1)
+    _, scores = model.predict_next(x, num_samples=3_000, seed=1)
     expected = np.diff([0.0, *(kalman(X[: t + 1], 0.9) for t in range(len(X)))])
-    np.testing.assert_allclose(scores[0], expected, atol=0.03)
-    np.testing.assert_allclose(tf.reduce_sum(scores, -1), model.log_prob(x, 20_000, seed=1, resample=True), rtol=1e-5)
+    np.testing.assert_allclose(scores[0], expected, atol=0.08)
+    np.testing.assert_allclose(tf.reduce_sum(scores, -1), model.log_prob(x, 3_000, seed=1, resample=True), rtol=1e-5)
 
 
 def test_the_weights_count_beta_times_the_kl():

@@ -193,7 +193,7 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
         x, real = time_first(self.image(inputs)), tf.transpose(self.real(inputs))
         steps, batch = tf.shape(real)[0], tf.shape(real)[1]
         state = self.start(draws * batch) if state is None else state
-        shared = self.evidence(self.see_steps(x), real, {name: value[:batch] for name, value in state.items()})
+        shared = self.evidence(self.by_row(self.see, x), real, {name: value[:batch] for name, value in state.items()})
         shared = {**shared, "real": real}
         own = {**chosen, "cut": self.cuts(steps)}
         body = self.step
@@ -218,11 +218,11 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
         t = tf.range(steps)
         return tf.cast((t > 0) & (t % (self.truncate or steps) == 0), tf.float32)
 
-    def see_steps(self, x):
-        """`see` of x [T, B, ...]."""
+    def by_row(self, function, x):
+        """What a function of [N, ...], or of a dict of them, makes of x [T, B, ...] with all steps as rows."""
         lead = tf.shape(x)[:2]
-        seen = self.see(tf.reshape(x, tf.concat([[-1], tf.shape(x)[2:]], 0)))
-        return {name: tf.reshape(value, tf.concat([lead, value.shape[1:]], 0)) for name, value in seen.items()}
+        made = function(tf.reshape(x, tf.concat([[-1], x.shape[2:]], 0)))
+        return tf.nest.map_structure(lambda value: tf.reshape(value, tf.concat([lead, value.shape[1:]], 0)), made)
 
     # The contract
 

@@ -38,7 +38,7 @@ class VRNN(SequenceModel):
 
     def see(self, x):
         features = self.encoder(x)
-        return {"features": features, "gates": self.from_data(features)}
+        return {"features": concat(features), "gates": self.from_data(features)}
 
     def transition(self, state):
         return self.prior_head(state["h"])
