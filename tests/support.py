@@ -62,7 +62,7 @@ def lively(name, **config):
 def random_batch(model, size=5, seed=0):
     """Fields that fit the model's `data_spec`: 8-bit levels in [0, 1], masks, labels (and -1 for unknown) in turn.
 
-    Sequences have up to STEPS steps.
+    Sequences have up to STEPS steps. What is missing is 0, as it is in every pass.
     """
     random, batch = np.random.RandomState(seed), {}
     for name, spec in model.data_spec.items():
@@ -75,7 +75,7 @@ def random_batch(model, size=5, seed=0):
             batch[name] = tf.constant(random.rand(size, *spec.shape) < 0.7, tf.float32)
         else:
             batch[name] = tf.constant(random.randint(0, 256, (size, *spec.shape)) / 255, tf.float32)
-    return batch
+    return model.observed(batch)
 
 
 def numbers(trace):

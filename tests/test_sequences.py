@@ -45,7 +45,9 @@ def every(steps, features=2):
 @each
 def test_the_probabilities_of_all_binary_sequences_sum_to_one(name, steps):
     model, x = made(name), every(steps)
-    runs = tf.stack([tf.exp(model.log_prob(x, 2000, seed=i, resample=i % 2 == 1)) for i in range(12 if name in LATENT else 1)])
+    runs = tf.stack(
+        [tf.exp(model.log_prob(x, 2000, seed=i, resample=i % 2 == 1)) for i in range(12 if name in LATENT else 1)]
+    )
     total = tf.reduce_sum(runs, 1).numpy()
     error = 4 * total.std() / len(total) ** 0.5 + 1e-4
     assert abs(total.mean() - 1) < error < 0.05

@@ -1,6 +1,6 @@
 """A recurrent network without latents, the contrast that the others are measured against; its log p(x) is exact.
 
-    p(x_t | past) = likelihood(decoder(h_t-1)),   h_t = cell(encoder(x_t), h_t-1)
+p(x_t | past) = likelihood(decoder(h_t-1)),   h_t = cell(encoder(x_t), h_t-1)
 """
 
 import keras

@@ -1,7 +1,7 @@
 """Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean.
 
-A bound says by `needs` what a model must offer for its gradient ("path") or its value, and by `for_inference` which other bound the
-inference model's weights maximise, where that is not the same.
+A bound says by `needs` what a model must offer for its gradient ("path") or its value, and by `for_inference` which
+other bound the inference model's weights maximise, where that is not the same.
 """
 
 import functools
