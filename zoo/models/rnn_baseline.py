@@ -24,6 +24,10 @@ class RNNBaseline(SequenceModel):
         super().__init__(data_shape=data_shape, state_dim=state_dim, latent_dim=0, **kwargs)
 
     @classmethod
+    def argument_defaults(cls):
+        return {name: default for name, default in super().argument_defaults().items() if name != "latent_dim"}
+
+    @classmethod
     def examples(cls):
         return {name: {k: v for k, v in one.items() if k != "latent_dim"} for name, one in super().examples().items()}
 

@@ -62,6 +62,8 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
             check_positive(latent_dim=latent_dim)
         if truncate is not None:
             check_positive(truncate=truncate)
+        if self.penalties:
+            raise InvalidInput("penalties compare one code an example with others; a model of sequences has many")
         if len(data_shape) < 2 or data_shape[0] == 0:
             raise InvalidInput(f"data_shape is (steps or None, features, ...), got {tuple(data_shape)}")
         self.latent_dim, self.state_dim, self.hidden_units = latent_dim, state_dim, tuple(hidden_units)
