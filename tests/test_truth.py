@@ -126,7 +126,7 @@ def test_bounds_are_ordered_on_every_trace(name):
     model = lively(name)
     trace = model(random_batch(model), num_samples=20, seed=seed(1))
     gap = (trace.log_marginal - trace.elbo).numpy()
-    assert np.all(gap > 0)
+    assert np.all(gap > 0) if trace.latents else np.all(abs(gap) < 1e-5)
     assert np.all(bounds.iwae(trace) <= trace.log_marginal + 1e-5)
     np.testing.assert_allclose(trace.elbo, trace.reconstruction + trace.entropy - mc_kl(trace), rtol=1e-5, atol=1e-5)
 
