@@ -12,7 +12,7 @@ from support import seed
 import zoo
 from zoo.errors import InvalidInput
 from zoo.models.particles import ancestors, effective_size
-from zoo.models.sequence import SequenceModel
+from zoo.models.sequence import LatentSequenceModel
 
 tfd = tfp.distributions
 SIZES = {"data_shape": (None, 1), "latent_dim": 1, "state_dim": 1, "hidden_units": (1,), "likelihood": "normal"}
@@ -20,7 +20,7 @@ NOISE = 0.5
 X = np.array([0.3, 1.2, 2.0, 1.1, -0.4, -2.2], "float32")
 
 
-class LinearGaussian(SequenceModel):
+class LinearGaussian(LatentSequenceModel):
     def __init__(self, decay=0.9, pull=0.0, **kwargs):
         self.decay, self.pull = decay, pull
         super().__init__(**SIZES, seed=1, **kwargs)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from support import assert_same, numbers, random_batch, seed, shaken, small, tiered
+from support import assert_same, numbers, random_batch, seed, shaken, small
 
 import zoo
 from zoo.creation import model_class
@@ -281,7 +281,8 @@ def test_bad_input_is_said_in_one_line(call, said):
 # ---------------------------------------------------------------- exports
 
 
-@pytest.mark.parametrize("name", tiered(NAMES, ["vrnn"].__contains__))
+@pytest.mark.slow
+@each
 def test_a_stream_of_a_hundred_steps_is_the_whole_sequence_in_both_exports(name, tmp_path):
     model = made(name)
     x = tf.constant(np.random.RandomState(0).randint(0, 2, (1, 100, 2)), tf.float32)

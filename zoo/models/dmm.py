@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
-from zoo.models.sequence import SequenceModel, concat
+from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import Chain, dense_layers
 from zoo.numerics import soft_scale
 from zoo.posteriors.flow import FlowHead
@@ -47,8 +47,8 @@ class GatedTransition(keras.layers.Layer):
 
 @register("dmm", "a deep Markov chain of latents, inferred by a backward network", "Krishnan et al. 2017")
 @keras.saving.register_keras_serializable("zoo")
-class DMM(SequenceModel):
-    """A deep Markov model; arguments as `SequenceModel`, whose state is that of the inference network, and
+class DMM(LatentSequenceModel):
+    """A deep Markov model; arguments as `LatentSequenceModel`, whose state is that of the inference network, and
 
     Args:
         posterior: of a step: "diagonal", or a flow such as `{"name": "iaf", "num_layers": 2}`.

@@ -15,21 +15,7 @@ from zoo.registry import register
 @register("rnn_baseline", "a recurrent network without latents: the contrast")
 @keras.saving.register_keras_serializable("zoo")
 class RNNBaseline(SequenceModel):
-    """A recurrent network; arguments as `SequenceModel`, whose latents have no units."""
-
-    capabilities = SequenceModel.capabilities - {"resampling", "scale"}
-    latent_names = ()
-
-    def __init__(self, data_shape=(None, 88), state_dim=32, **kwargs):
-        super().__init__(data_shape=data_shape, state_dim=state_dim, latent_dim=0, **kwargs)
-
-    @classmethod
-    def argument_defaults(cls):
-        return {name: default for name, default in super().argument_defaults().items() if name != "latent_dim"}
-
-    @classmethod
-    def examples(cls):
-        return {name: {k: v for k, v in one.items() if k != "latent_dim"} for name, one in super().examples().items()}
+    """A recurrent network; arguments as `SequenceModel`. For the loop it has latents of no units."""
 
     def make_parts(self):
         self.cell = self.make_cell()
@@ -38,10 +24,6 @@ class RNNBaseline(SequenceModel):
     @property
     def code_size(self):
         return self.state_dim
-
-    @property
-    def latent_spec(self):
-        return {}
 
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
         p = super().run(inputs, 1, training, seed, needs)  # all draws are the same

@@ -27,11 +27,10 @@ tfd = tfp.distributions
 
 
 class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
-    """A model of sequences x [T, ...] with a latent z_t [D] at every step.
+    """A model of sequences x [T, ...].
 
     Args:
         data_shape: (T, ...) of x; T is None where every batch may have its own.
-        latent_dim: D.
         state_dim: units of the recurrent state.
         hidden_units: widths of the perceptrons between state, latents and distributions.
         cell: "gru" or "lstm".
@@ -42,12 +41,12 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
         **kwargs: `bound`, `num_samples`, `beta`, `penalties`, `binarize`, `masked`, `seed`: see `LatentVariableModel`.
     """
 
-    capabilities = (EncoderDecoder.capabilities | {"resampling", "steps"}) - {"decoder"}
+    capabilities = (EncoderDecoder.capabilities | {"steps"}) - {"decoder", "scale"}
+    latent_names, latent_dim = (), 0
 
     def __init__(
         self,
         data_shape=(None, 88),
-        latent_dim=32,
         state_dim=32,
         hidden_units=(32,),
         cell="gru",
@@ -58,15 +57,13 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
     ):
         super().__init__(**kwargs)
         check_positive(state_dim=state_dim, hidden_units=list(hidden_units) or 0)
-        if self.latent_names:
-            check_positive(latent_dim=latent_dim)
         if truncate is not None:
             check_positive(truncate=truncate)
         if self.penalties:
             raise InvalidInput("penalties compare one code an example with others; a model of sequences has many")
         if len(data_shape) < 2 or data_shape[0] == 0:
             raise InvalidInput(f"data_shape is (steps or None, features, ...), got {tuple(data_shape)}")
-        self.latent_dim, self.state_dim, self.hidden_units = latent_dim, state_dim, tuple(hidden_units)
+        self.state_dim, self.hidden_units = state_dim, tuple(hidden_units)
         self.cell_name, self.truncate = cell, truncate
         with seeded(self.seed):
             encoder = encoder or {"name": "mlp", "hidden_units": list(hidden_units)}
@@ -76,7 +73,7 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
 
     @classmethod
     def examples(cls):
-        sizes = {"data_shape": (None, 3), "latent_dim": 2, "state_dim": 4, "hidden_units": (5,), "seed": 1}
+        sizes = {"data_shape": (None, 3), "state_dim": 4, "hidden_units": (5,), "seed": 1}
         return {
             "gru": sizes,
             "lstm, masked": {**sizes, "cell": "lstm", "masked": True, "truncate": 2, "likelihood": "normal"},
@@ -138,7 +135,8 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
 
     @property
     def latent_spec(self):
-        return {"z": FieldSpec((self.data_shape[0], self.latent_dim), "float32", role="latent")}
+        shape = (self.data_shape[0], self.latent_dim)
+        return {name: FieldSpec(shape, "float32", role="latent") for name in self.latent_names}
 
     @property
     def offers(self):
@@ -243,6 +241,26 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
         if "mask" in inputs:
             return real * tf.reduce_sum(inputs["mask"] * likelihood.distribution.log_prob(value), event)
         return real * likelihood.log_prob(value)
+
+
+class LatentSequenceModel(SequenceModel):
+    """A model of sequences with a latent z_t [D] at every step; arguments as `SequenceModel`, and
+
+    Args:
+        latent_dim: D.
+    """
+
+    capabilities = SequenceModel.capabilities | {"resampling", "scale"}
+    latent_names = ("z",)
+
+    def __init__(self, latent_dim=32, **kwargs):
+        check_positive(latent_dim=latent_dim)
+        self.latent_dim = latent_dim
+        super().__init__(**kwargs)
+
+    @classmethod
+    def examples(cls):
+        return {name: {**one, "latent_dim": 2} for name, one in super().examples().items()}
 
 
 def concat(*parts):

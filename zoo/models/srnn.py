@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.models.sequence import SequenceModel, concat
+from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian
 from zoo.registry import register
@@ -22,8 +22,8 @@ tfd = tfp.distributions
 
 @register("srnn", "deterministic and stochastic layers apart, a backward smoother", "Fraccaro et al. 2016")
 @keras.saving.register_keras_serializable("zoo")
-class SRNN(SequenceModel):
-    """A stochastic recurrent network; arguments as `SequenceModel`."""
+class SRNN(LatentSequenceModel):
+    """A stochastic recurrent network; arguments as `LatentSequenceModel`."""
 
     def make_parts(self):
         self.cell, self.backward_cell = self.make_cell("d"), self.make_cell("a")

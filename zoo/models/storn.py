@@ -11,7 +11,7 @@ import keras
 import tensorflow as tf
 
 from zoo.models.hierarchical_vae import standard_normal
-from zoo.models.sequence import SequenceModel, concat
+from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import Chain, dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian
 from zoo.registry import register
@@ -19,8 +19,8 @@ from zoo.registry import register
 
 @register("storn", "independent latents that enter a recurrent state", "Bayer & Osendorfer 2014")
 @keras.saving.register_keras_serializable("zoo")
-class STORN(SequenceModel):
-    """A stochastic recurrent network; arguments as `SequenceModel`."""
+class STORN(LatentSequenceModel):
+    """A stochastic recurrent network; arguments as `LatentSequenceModel`."""
 
     def make_parts(self):
         self.cell, self.recognition_cell = self.make_cell(), self.make_cell("r")

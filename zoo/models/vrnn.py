@@ -10,7 +10,7 @@ With one step it is the VAE. Chung et al. 2015, arXiv:1506.02216.
 
 import keras
 
-from zoo.models.sequence import SequenceModel, concat
+from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import Chain, dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian
 from zoo.registry import register
@@ -18,8 +18,8 @@ from zoo.registry import register
 
 @register("vrnn", "prior, posterior and emission conditioned on a recurrent state", "Chung et al. 2015")
 @keras.saving.register_keras_serializable("zoo")
-class VRNN(SequenceModel):
-    """A variational recurrent neural network; arguments as `SequenceModel`."""
+class VRNN(LatentSequenceModel):
+    """A variational recurrent neural network; arguments as `LatentSequenceModel`."""
 
     def make_parts(self):
         self.cell = self.make_cell()
