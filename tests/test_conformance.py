@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("case", tiered(CASES, FIRST.__contains__, "-".joi
 one_a_family = pytest.mark.parametrize("case", tiered(CASES, FAMILIES.__contains__, "-".join))
 ALONE = [("vae", "mlp"), ("vae", "masked, penalties")]
 KINDS = {
-    case for case in FAMILIES if case[0] in ("vae", "conditional_vae", "lvae", "m2", "jmvae", "vrnn")
+    case for case in FAMILIES if case[0] in ("vae", "conditional_vae", "lvae", "m2", "jmvae")
 }  # most unlike each other
 one_a_kind = pytest.mark.parametrize("case", tiered(CASES, KINDS.__contains__, "-".join))
 one_alone = pytest.mark.parametrize("case", tiered(CASES, ALONE.__contains__, "-".join))
