@@ -49,7 +49,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     supports_jit = True
     latent_names = ("z",)
     score_samples = 64
-    capabilities = frozenset({"bound", "prior", "scale"})  # what every member of the class offers
+    capabilities = frozenset({"bound", "prior", "scale", "decoder"})  # what every member of the class offers
     cpu_endpoints = ()  # those with operators that the LiteRT GPU path refuses
     retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
@@ -111,7 +111,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         Args:
             inputs: dict of fields.
             seed: None, an int or int32 [2].
-            needs: what a bound asks of the trace beyond the terms: "path" for its `base` and `path`.
+            needs: what a bound asks of the trace beyond the terms: "path" for its `base` and `path`, "resampling" for
+                its `blocks`.
         """
         raise NotImplementedError
 
@@ -184,8 +185,9 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
 
         "bound" on log p(x), "prior" (latents can be drawn), "scale" of the posterior, "classifier" q(y | x),
         "label_decoder" (decoding takes a label), "levels", "one_latent", "plane" (one latent of two units), "discrete"
-        (log p(x | z) is a log probability), "path" (base draws of one level), "inference" (weights of q alone) and
-        "trajectories" (a Hamiltonian posterior).
+        (log p(x | z) is a log probability), "path" (base draws of one level), "inference" (weights of q alone),
+        "trajectories" (a Hamiltonian posterior), "decoder" (latents alone say what x is), "steps" (x and the latents
+        have a time axis) and "resampling" (draws of the latents can be resampled between the steps).
         """
         latents = list(self.latent_spec.values())
         shown = {
@@ -248,11 +250,10 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
                 metric.build(p.trace.kl_per_unit[name].shape[-1])
 
     def fake_batch(self, batch_size):
-        """A batch that fits `data_spec`: its lowest values (0 where unbounded; labels are the first class)."""
-        return {
-            name: tf.fill([batch_size, *spec.shape], tf.cast(max(spec.minimum or 0, 0), spec.dtype))
-            for name, spec in self.data_spec.items()
-        }
+        """A batch that fits `data_spec`, sequences of two steps: lowest values (0 where unbounded; the first class)."""
+        shapes = {name: [batch_size, *(size or 2 for size in spec.shape)] for name, spec in self.data_spec.items()}
+        specs = self.data_spec.items()
+        return {name: tf.fill(shapes[name], tf.cast(max(spec.minimum or 0, 0), spec.dtype)) for name, spec in specs}
 
     def __call__(self, inputs, *args, **kwargs):
         """As `call`, of eager inputs that were checked: here, for Keras would wrap the error."""
@@ -278,6 +279,8 @@ WANTED = {
     "plane": "a latent of two units",
     "discrete": "a likelihood that is a probability",
     "path": "one stochastic level whose posterior shares no weights with the generative model",
+    "decoder": "a decoder of latents alone",
+    "resampling": "steps between which latents can be resampled, such as vrnn's",
     "inference": "an inference model that shares no weights with the generative model",
     "trajectories": "a posterior of Hamiltonian trajectories",
 }
