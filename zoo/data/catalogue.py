@@ -63,7 +63,7 @@ def _rolls(title, train, validation, test, protocol, source):
         num_classes=None,
         values="0 or 1; entry k of a frame is MIDI note 21 + k",
         protocol=f"The division of Boulanger-Lewandowski et al. (2012). {protocol} Likelihoods are nats a frame: "
-        "papers give the mean over sequences of each one's mean, or the sum over all frames by their number; say which.",
+        "papers give the mean over sequences of each one's mean, or that over all frames: say which.",
         licence="none stated",
         source=f"N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, arXiv:1206.6392; {source}",
         version="1.0.0",

@@ -47,8 +47,8 @@ def check_batch(batch, data_spec):
 
     Args:
         batch: arrays or tensors [B, ...] in a form that `named_fields` takes.
-        data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, the
-            data may hold anything.
+        data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, and
+            behind the end of a sequence, the data may hold anything.
     """
     fields = named_fields(batch, data_spec)
     arrays = {}
@@ -67,11 +67,30 @@ def check_batch(batch, data_spec):
         raise InvalidInput(f"fields of one batch must have one length, but got {sizes}")
     if 0 in sizes.values():
         raise InvalidInput(f"{next(iter(sizes))} is empty: it has no rows")
+    inside = _inside(arrays, data_spec)
     masks = {data_spec[name].shape: array for name, array in arrays.items() if data_spec[name].role == "mask"}
     for name, array in arrays.items():
         spec = data_spec[name]
         seen = masks.get(spec.shape) if spec.role in ("data", "target") else None
-        _check_values(name, array, spec, None if seen is None else seen.astype(bool))
+        seen = None if seen is None else seen.astype(bool)
+        if inside is not None and spec.role in ("data", "target", "mask") and array.shape[1:2] == inside.shape[1:]:
+            real = np.broadcast_to(inside.reshape(*inside.shape, *[1] * (array.ndim - 2)), array.shape)
+            seen = real if seen is None else seen & real
+        _check_values(name, array, spec, seen)
+
+
+def _inside(arrays, data_spec):
+    """bool [B, T]: which steps are real, by the lengths of a batch of sequences; None of other batches."""
+    for name, lengths in arrays.items():
+        if data_spec[name].role == "length":
+            steps = {arrays[k].shape[1] for k, spec in data_spec.items() if k in arrays and None in spec.shape[:1]}
+            if len(steps) != 1:
+                raise InvalidInput(f"fields of one batch must have one number of steps, got {sorted(steps) or 'none'}")
+            (most,) = steps
+            for row in np.flatnonzero((lengths < 1) | (lengths > most))[:1]:
+                raise InvalidInput(f"{name} is {lengths[row]} in row {row}, but the sequences have 1 to {most} steps")
+            return np.arange(most) < lengths[:, None]
+    return None
 
 
 def check_density_argument(name, value, spec):
@@ -161,6 +180,8 @@ def check_shape(name, shape, spec):
         hint = f"add a batch axis, {name}[None]"
     elif len(wanted) == 3 and got == (wanted[2], *wanted[:2]):
         hint = f"put the channels last, np.moveaxis({name}, 1, -1)"
+    elif None in wanted:
+        hint = f"a step of it is {wanted[1:]}"
     elif (*got, 1) == wanted:
         hint = f"add a channel axis, {name}[..., None]"
     else:

@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose, reason
-from zoo.quiet import waiting
+from zoo.quiet import quiet_stderr, waiting
 
 
 def _way_out(name, data_dir):
@@ -88,7 +88,8 @@ def _examples(name, expression, data_dir):
     builder = _builder(name, data_dir)
     import tensorflow_datasets as tfds
 
-    dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
+    with quiet_stderr():  # TFDS warns of its own code
+        dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
     labels = {"y": info.label} if info.num_classes else {}
     fields = {"x": info.field, **labels}
     return dataset.map(lambda example: {k: example[v] for k, v in fields.items()}), tuple(labels)

@@ -20,11 +20,18 @@ def read_wav(path, rate=None):
         InvalidInput: what is no whole WAV file, several channels, no samples, or another rate than the one asked for.
     """
     samples, found = wave_at(path, path, rate)
+    return scaled(samples, repr(str(path))), found
+
+
+def scaled(samples, said):
+    """float32 in [-1, 1] of waveforms as WAV files store them: floats, int16, int32, or uint8 around 128."""
     if samples.dtype.kind == "f":
-        return samples.astype("float32"), found
-    middle = 128 if samples.dtype == np.uint8 else 0
-    largest = 128 if samples.dtype == np.uint8 else -float(np.iinfo(samples.dtype).min)
-    return ((samples.astype("float64") - middle) / largest).astype("float32"), found
+        return samples.astype("float32")
+    if samples.dtype == np.uint8:
+        return (samples.astype("float32") - 128) / 128
+    if samples.dtype not in (np.int16, np.int32):
+        raise InvalidInput(f"{said} holds {samples.dtype}: samples are floats in -1..1, int16, int32 or uint8")
+    return (samples / -float(np.iinfo(samples.dtype).min)).astype("float32")
 
 
 def wave(stream, name, rate):
