@@ -40,6 +40,11 @@ def bucket_order(lengths):
     return np.argsort(np.searchsorted(bucket_sizes(lengths), lengths), kind="stable")
 
 
+def stored_order(lengths):
+    """The places, int [N], of the rows of unshuffled batches: `values[stored_order(lengths)]` stand as the rows do."""
+    return np.argsort(bucket_order(lengths), kind="stable")
+
+
 def plan(lengths, batch_size):
     """The batches of a pass over rows that stand in `bucket_order`: (first row, row after the last, size), int [M, 3].
 

@@ -171,7 +171,7 @@ DATASETS = {
     "jsb_chorales": _rolls(
         "JSB Chorales, piano rolls",
         *(229, 76, 77),
-        protocol="A frame is a quarter note; 25 to 160 frames; four voices.",
+        protocol="A frame is a quarter note; 25 to 160 frames; four voices, between notes 43 and 96.",
         source="music by J. S. Bach",
     ),
     "nottingham": _rolls(

@@ -28,9 +28,9 @@ def read_midi(path):
         file = mido.MidiFile(path)
         ticks = file.ticks_per_beat
         notes, last = _notes(file)
-    except OSError as error:
-        raise InvalidInput(f"cannot read {str(path)!r}: {reason(error)}") from None
-    except Exception as error:  # mido raises whatever a broken file makes it stumble over
+    except Exception as error:  # mido raises whatever a broken file makes it stumble over, OSError among it
+        if getattr(error, "errno", None):
+            raise InvalidInput(f"cannot read {str(path)!r}: {reason(error)}") from None
         raise InvalidInput(f"{str(path)!r} is no whole MIDI file: {reason(error)}") from None
     if ticks <= 0:
         raise InvalidInput(f"{str(path)!r} counts time in seconds, not in quarter notes")

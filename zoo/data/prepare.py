@@ -19,8 +19,9 @@ def _way_out(name, data_dir):
     shape = DATASETS[name].shape
     here = [repr(n) for n in list_datasets(data_dir) if DATASETS[n].shape == shape and is_available(n, data_dir)]
     named = f"{' or '.join(here)}, which is there, or " if here else ""
+    own = "sequences" if shape[0] is None else "images"
     return (
-        f"without a network use {named}data of your own (a folder, an .npy or .npz file), "
+        f"without a network use {named}{own} of your own (a folder, an .npy or .npz file), "
         "or set TFDS_DATA_DIR to a folder of prepared data sets"
     )
 

@@ -95,6 +95,21 @@ def kind_of(path):
     return kinds[0] if kinds else None
 
 
+def sampling_rate(source):
+    """Samples a second of a data set or of WAV files, by the first of these; None of what is no sound."""
+    if not isinstance(source, (str, os.PathLike)) or not is_sound(source):
+        return None
+    if source in DATASETS:
+        return DATASETS[source].rate
+    path = Path(source).expanduser()
+    return read_wav(min(f for f in path.glob("**/*") if f.suffix.lower() in SOUNDS) if path.is_dir() else path)[1]
+
+
+def source_settings(data):
+    """The arguments of `load_dataset` that the data of a preset or card name beside source and split."""
+    return {key: data[key] for key in ("data_dir", "frame", "rate") if data.get(key) is not None}
+
+
 def load_sequences(source, split="train", *, limit=None, data_dir=None, frame=None, rate=None):
     """One split of a source for which `is_sequences`, as `Sequences`; see `load_dataset` for the arguments."""
     sound = is_sound(source)

@@ -71,7 +71,7 @@ def write_wav(path, samples, rate):
         wavfile.write(temporary, rate, whole)
 
 
-def play(roll, rate=RATE, tempo=TEMPO):
+def synthesize(roll, rate=RATE, tempo=TEMPO):
     """Samples float32 [T'] in [-1, 1] of a piano roll [T, 88]: each note a sum of decaying partials.
 
     A frame is a quarter note. A note that goes on is struck once, and rings for a quarter note after its last frame.

@@ -183,7 +183,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
 
         "bound" on log p(x), "prior" (latents can be drawn), "scale" of the posterior, "classifier" q(y | x),
         "label_decoder" (decoding takes a label), "levels", "one_latent", "plane" (one latent of two units), "discrete"
-        (log p(x | z) is a log probability), "path" (base draws of one level) and "inference" (weights of q alone).
+        (log p(x | z) is a log probability), "sequence" (x has steps), "path" (base draws of one level)
+        and "inference" (weights of q alone).
         """
         latents = list(self.latent_spec.values())
         shown = {
@@ -192,6 +193,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
             "plane": len(latents) == 1 and latents[0].shape == (2,),
             "label_decoder": bool(self.conditions),
             "inference": bool(self.inference_layers),
+            "sequence": bool(self.fields_of("length")),
         }
         found = self.capabilities | {name for name, there in shown.items() if there}
         return found if self.inference_layers else found - {"path"}
@@ -277,6 +279,7 @@ WANTED = {
     "one_latent": "a model with one latent",
     "plane": "a latent of two units",
     "discrete": "a likelihood that is a probability",
+    "sequence": "a model of sequences",
     "path": "one stochastic level whose posterior shares no weights with the generative model",
     "inference": "an inference model that shares no weights with the generative model",
 }
