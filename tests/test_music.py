@@ -81,10 +81,10 @@ BAD = {
     "an age": (lambda path: save_midi(path, *LATE, ticks_per_beat=1), "268435456 quarter notes, more than the 100000"),
     "seconds": (lambda path: save_midi(path, *note(60), ticks_per_beat=-6400), "counts time in seconds"),
     "text": (lambda path: path.write_text("no music"), "no whole MIDI file"),
-    "nothing": (lambda path: path.write_bytes(b""), "no whole MIDI file"),
+    "nothing": (lambda path: path.write_bytes(b""), "no whole MIDI file: it ends early"),
     "cut": (
         lambda path: path.write_bytes(save_midi(path, *note(60), *note(61)).read_bytes()[:-12]),
-        "no whole MIDI file",
+        "no whole MIDI file: it ends early",
     ),
     "a folder": (lambda path: path.mkdir(), "cannot read"),
 }
@@ -129,12 +129,19 @@ WAVES = {
     "stereo": (lambda path: wavfile.write(path, 8000, np.zeros((9, 2), "int16")), "2 channels, one is taken"),
     "nothing": (lambda path: path.write_bytes(b""), "no whole WAV file"),
     "text": (lambda path: path.write_text("no sound at all, but text"), "no whole WAV file"),
+    "cut": (lambda path: cut(path), "no whole WAV file: reached EOF"),
     "silence": (lambda path: wavfile.write(path, 8000, np.zeros(0, "int16")), "holds no samples"),
     "NaN": (lambda path: wavfile.write(path, 8000, np.array([0, np.nan], "float32")), "NaN or infinite"),
     "a bomb": (lambda path: bomb(path), "no whole WAV file|holds no samples"),
     "another rate": (lambda path: wavfile.write(path, 44100, np.zeros(9, "int16")), "44100 samples a second, 8000 are"),
     "no file": (lambda path: None, "cannot read"),
 }
+
+
+def cut(path):
+    """A file that ends in the middle of its samples."""
+    write_wav(path, np.zeros(100), 8000)
+    path.write_bytes(path.read_bytes()[:150])
 
 
 def bomb(path):
@@ -150,6 +157,13 @@ def test_a_wav_file_that_gives_no_waveform_is_refused_by_name(tmp_path, kind):
     with pytest.raises(InvalidInput, match=said) as error:
         read_wav(tmp_path / "odd.wav", rate=8000)
     assert "odd.wav" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_chunks_of_other_programs_are_skipped(tmp_path):
+    write_wav(tmp_path / "a.wav", np.zeros(4), 8000)
+    content = (tmp_path / "a.wav").read_bytes() + b"zoo " + struct.pack("<I", 2) + b"ab"
+    (tmp_path / "a.wav").write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    assert len(read_wav(tmp_path / "a.wav")[0]) == 4
 
 
 def test_a_roll_sounds_at_its_notes_and_for_as_long():

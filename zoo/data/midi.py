@@ -31,7 +31,8 @@ def read_midi(path):
     except Exception as error:  # mido raises whatever a broken file makes it stumble over, OSError among it
         if getattr(error, "errno", None):
             raise InvalidInput(f"cannot read {str(path)!r}: {reason(error)}") from None
-        raise InvalidInput(f"{str(path)!r} is no whole MIDI file: {reason(error)}") from None
+        why = "it ends early" if isinstance(error, EOFError) else reason(error)
+        raise InvalidInput(f"{str(path)!r} is no whole MIDI file: {why}") from None
     if ticks <= 0:
         raise InvalidInput(f"{str(path)!r} counts time in seconds, not in quarter notes")
     if not notes:

@@ -45,7 +45,8 @@ def wave_at(stream, name, rate=None):
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", wavfile.WavFileWarning)  # about chunks of other programs
+            warnings.simplefilter("error", wavfile.WavFileWarning)  # of files that end early
+            warnings.filterwarnings("ignore", "Chunk .* not understood", wavfile.WavFileWarning)
             found, samples = wavfile.read(stream)
     except OSError as error:
         raise InvalidInput(f"cannot read {str(name)!r}: {reason(error)}") from None
