@@ -9,6 +9,8 @@ import tensorflow as tf
 import zoo
 from zoo.creation import model_class
 
+STEPS = 4
+
 
 def small(name, **config):
     """A model small enough for a test: the first of its class' examples, `config` over its arguments."""
@@ -58,10 +60,16 @@ def lively(name, **config):
 
 
 def random_batch(model, size=5, seed=0):
-    """Fields that fit the model's `data_spec`: 8-bit levels in [0, 1], masks, labels (and -1 for unknown) in turn."""
+    """Fields that fit the model's `data_spec`: 8-bit levels in [0, 1], masks, labels (and -1 for unknown) in turn.
+
+    Sequences have up to STEPS steps.
+    """
     random, batch = np.random.RandomState(seed), {}
     for name, spec in model.data_spec.items():
-        if spec.dtype == "int32":
+        spec = spec._replace(shape=tuple(s or STEPS for s in spec.shape))
+        if spec.role == "length":
+            batch[name] = STEPS - tf.range(size) % STEPS
+        elif spec.dtype == "int32":
             batch[name] = tf.range(size) % (spec.maximum - spec.minimum + 1) + spec.minimum
         elif spec.role == "mask":
             batch[name] = tf.constant(random.rand(size, *spec.shape) < 0.7, tf.float32)

@@ -210,7 +210,7 @@ class Melody:
     """Stands in for a model of sequences: it repeats its condition, and draws the notes of its seed."""
 
     def __init__(self, width=88):
-        self.offers = {"sequence", "prior"}
+        self.offers = {"steps", "prior"}
         self.data_spec = {"x": FieldSpec((None, width)), "length": FieldSpec((), "int32", role="length", optional=True)}
 
     def require(self, thing, needs):

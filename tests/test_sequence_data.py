@@ -251,7 +251,7 @@ def test_a_batch_is_checked_where_it_is_real():
     with pytest.raises(InvalidInput, match=r"x has values that are NaN or infinite \(row 1 of 2\)"):
         check_batch({"x": x, "length": np.array([4, 3])}, SPEC)
     for wrong in (0, 5):
-        with pytest.raises(InvalidInput, match=f"length is {wrong} in row 1, but the sequences have 1 to 4 steps"):
+        with pytest.raises(InvalidInput, match=f"length is {wrong} .row 1 of 2.: a sequence has 1 to 4 steps"):
             check_batch({"x": x, "length": np.array([4, wrong])}, SPEC)
     with pytest.raises(InvalidInput, match="whole numbers"):
         check_batch({"x": x, "length": np.array([4.0, 2.0])}, SPEC)

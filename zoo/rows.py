@@ -51,7 +51,7 @@ def words_of_rows(seeds, count):
     zeros = tf.zeros_like(even[0] * blocks)
     counter = tf.stack([blocks + zeros, even[1] + zeros]), tf.stack([zeros, odd[1] + zeros])
     words = tf.stack(philox(*counter, tf.stack([even[0], odd[0]])), -1)  # [2, N, blocks, 2]
-    words = tf.reshape(tf.transpose(words, [1, 2, 0, 3]), [-1, 4 * blocks.shape[0]])
+    words = tf.reshape(tf.transpose(words, [1, 2, 0, 3]), [-1, 4 * -(-count // 4)])
     return tf.cast(words[:, :count], tf.uint32)
 
 

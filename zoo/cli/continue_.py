@@ -27,7 +27,7 @@ def continue_(
     check_played(output)
     check_positive(steps=steps)
     subject = subject_of(name, file)
-    subject.model.require("zoo continue", ["sequence"])
+    subject.model.require("zoo continue", ["steps"])
     check_format(subject, output)
     inputs = subject.unlabelled(None)
     x = inputs.pop("x")

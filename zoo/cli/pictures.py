@@ -42,12 +42,12 @@ def sample(
     heard = output is not None and format is None and output.suffix.lower() in PLAYED
     path = output if heard else target(output, format, "samples")
     subject = subject_of(name)
-    sequence = "sequence" in subject.model.offers
+    sequence = "steps" in subject.model.offers
     count = (1 if sequence else 64) if count is None else count
     mean = not sequence if mean is None else mean
     if length is not None:
         check_positive(length=length)
-        subject.model.require("--length", ["sequence"])
+        subject.model.require("--length", ["steps"])
     if heard:
         return write_draws(subject, path, count, seed, mean, length)
     if sequence and not is_array(path):

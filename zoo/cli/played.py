@@ -42,7 +42,7 @@ def joined(sequences, rest):
 
 def write_draws(subject, path, count, seed, mean, length):
     """Write draws of a model of music or sound, and say so."""
-    subject.model.require("a .mid or .wav file", ["sequence"])
+    subject.model.require("a .mid or .wav file", ["steps"])
     check_format(subject, path)
     drawn = np.asarray(subject.model.sample(count, seed=seed, mean=mean, length=length))
     write_played(path, subject, list(drawn))

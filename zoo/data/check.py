@@ -48,7 +48,7 @@ def check_batch(batch, data_spec):
     Args:
         batch: arrays or tensors [B, ...] in a form that `named_fields` takes.
         data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, and
-            behind the end of a sequence, the data may hold anything.
+            past the end of a sequence, the data may hold anything.
     """
     fields = named_fields(batch, data_spec)
     arrays = {}
@@ -67,29 +67,39 @@ def check_batch(batch, data_spec):
         raise InvalidInput(f"fields of one batch must have one length, but got {sizes}")
     if 0 in sizes.values():
         raise InvalidInput(f"{next(iter(sizes))} is empty: it has no rows")
-    inside = _inside(arrays, data_spec)
     masks = {data_spec[name].shape: array for name, array in arrays.items() if data_spec[name].role == "mask"}
+    real = _real_steps(arrays, data_spec)
     for name, array in arrays.items():
         spec = data_spec[name]
         seen = masks.get(spec.shape) if spec.role in ("data", "target") else None
         seen = None if seen is None else seen.astype(bool)
-        if inside is not None and spec.role in ("data", "target", "mask") and array.shape[1:2] == inside.shape[1:]:
-            real = np.broadcast_to(inside.reshape(*inside.shape, *[1] * (array.ndim - 2)), array.shape)
-            seen = real if seen is None else seen & real
+        if real is not None and spec.role in ("data", "target", "mask"):
+            real_values = np.broadcast_to(real.reshape(*real.shape, *[1] * (array.ndim - 2)), array.shape)
+            seen = real_values if seen is None else seen & real_values
         _check_values(name, array, spec, seen)
 
 
-def _inside(arrays, data_spec):
-    """bool [B, T]: which steps are real, by the lengths of a batch of sequences; None of other batches."""
-    for name, lengths in arrays.items():
+def _real_steps(arrays, data_spec):
+    """[B, T]: which steps of sequences are real; None where no lengths are given.
+
+    Raises:
+        InvalidInput: sequences that are empty, or longer than the array that holds them, or of several lengths.
+    """
+    timed = {n: a.shape[1] for n, a in arrays.items() if data_spec[n].shape[:1] == (None,)}
+    if len(set(timed.values())) > 1:
+        raise InvalidInput(f"the fields of one batch must have as many steps, but got {timed}")
+    if 0 in timed.values():
+        raise InvalidInput(f"{next(iter(timed))} is empty: its sequences have no steps")
+    for name, length in arrays.items():
         if data_spec[name].role == "length":
-            steps = {arrays[k].shape[1] for k, spec in data_spec.items() if k in arrays and None in spec.shape[:1]}
-            if len(steps) != 1:
-                raise InvalidInput(f"fields of one batch must have one number of steps, got {sorted(steps) or 'none'}")
-            (most,) = steps
-            for row in np.flatnonzero((lengths < 1) | (lengths > most))[:1]:
-                raise InvalidInput(f"{name} is {lengths[row]} in row {row}, but the sequences have 1 to {most} steps")
-            return np.arange(most) < lengths[:, None]
+            field = next(n for n, one in data_spec.items() if one.role == "data")
+            steps = arrays[field].shape[1] if field in arrays else length.max()
+            if length.min() < 1 or length.max() > steps:
+                wrong = (length < 1) | (length > steps)
+                raise InvalidInput(
+                    f"{name} is {length[wrong][0]}{_place(wrong, None)}: a sequence has 1 to {steps} steps here"
+                )
+            return np.arange(steps) < length[:, None]
     return None
 
 

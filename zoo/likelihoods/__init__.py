@@ -1,3 +1,3 @@
 """Likelihoods p(x | z): layers from the decoder's output to a distribution; importing this package registers them."""
 
-from zoo.likelihoods import bernoulli, normal, pixels  # noqa: F401
+from zoo.likelihoods import bernoulli, mixture, normal, pixels  # noqa: F401

@@ -14,11 +14,13 @@ class LikelihoodHead(keras.layers.Layer):
         num_parameters: how many numbers the decoder gives for each value of x.
         minimum, maximum: the range of x, None where it is unbounded.
         discrete: whether log p(x | z) is a log probability, so that bits per dimension have a meaning.
+        factorized: whether the values of x are independent given z, so that some may be missing.
     """
 
     num_parameters = 1
     minimum, maximum = 0.0, 1.0
     discrete = True
+    factorized = True
 
     def __init__(self, data_shape):
         super().__init__(name="likelihood", dtype="float32")

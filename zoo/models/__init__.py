@@ -5,6 +5,7 @@ from zoo.models import (  # noqa: F401
     beta_vae,
     conditional_vae,
     dlgm,
+    dmm,
     flows,
     hierarchical_vae,
     iwae,
@@ -14,6 +15,10 @@ from zoo.models import (  # noqa: F401
     m1_m2,
     m2,
     priors,
+    rnn_baseline,
+    srnn,
+    storn,
     vae,
     vamp_vae,
+    vrnn,
 )

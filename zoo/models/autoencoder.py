@@ -27,7 +27,7 @@ class Autoencoder(VAE):
         InvalidInput: when asked for what needs a prior, `sample` and `log_prob`.
     """
 
-    capabilities = frozenset()
+    capabilities = frozenset({"decoder"})
 
     @classmethod
     def examples(cls):

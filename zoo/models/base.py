@@ -49,7 +49,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     supports_jit = True
     latent_names = ("z",)
     score_samples = 64
-    capabilities = frozenset({"bound", "prior", "scale"})  # what every member of the class offers
+    capabilities = frozenset({"bound", "prior", "scale", "decoder"})  # what every member of the class offers
     retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
     def __new__(cls, *args, **kwargs):
@@ -110,7 +110,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         Args:
             inputs: dict of fields.
             seed: None, an int or int32 [2].
-            needs: what a bound asks of the trace beyond the terms: "path" for its `base` and `path`.
+            needs: what a bound asks of the trace beyond the terms: "path" for its `base` and `path`, "resampling" for
+                its `blocks`.
         """
         raise NotImplementedError
 
@@ -183,8 +184,9 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
 
         "bound" on log p(x), "prior" (latents can be drawn), "scale" of the posterior, "classifier" q(y | x),
         "label_decoder" (decoding takes a label), "levels", "one_latent", "plane" (one latent of two units), "discrete"
-        (log p(x | z) is a log probability), "sequence" (x has steps), "path" (base draws of one level)
-        and "inference" (weights of q alone).
+        (log p(x | z) is a log probability), "path" (base draws of one level) and "inference" (weights of q alone),
+        "decoder" (latents alone say what x is), "steps" (x and the latents have a time axis) and "resampling" (draws of
+        the latents can be resampled between the steps).
         """
         latents = list(self.latent_spec.values())
         shown = {
@@ -193,7 +195,6 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
             "plane": len(latents) == 1 and latents[0].shape == (2,),
             "label_decoder": bool(self.conditions),
             "inference": bool(self.inference_layers),
-            "sequence": bool(self.fields_of("length")),
         }
         found = self.capabilities | {name for name, there in shown.items() if there}
         return found if self.inference_layers else found - {"path"}
@@ -248,9 +249,12 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
                 metric.build(p.trace.kl_per_unit[name].shape[-1])
 
     def fake_batch(self, batch_size):
-        """A batch that fits `data_spec`: its lowest values (0 where unbounded; labels are the first class)."""
+        """A batch that fits `data_spec`: its lowest values (0 where unbounded; labels are the first class).
+
+        Two steps where their number is open.
+        """
         return {
-            name: tf.fill([batch_size, *spec.shape], tf.cast(max(spec.minimum or 0, 0), spec.dtype))
+            name: tf.fill([batch_size, *(size or 2 for size in spec.shape)], tf.cast(max(spec.minimum or 0, 0), spec.dtype))
             for name, spec in self.data_spec.items()
         }
 
@@ -279,8 +283,10 @@ WANTED = {
     "one_latent": "a model with one latent",
     "plane": "a latent of two units",
     "discrete": "a likelihood that is a probability",
-    "sequence": "a model of sequences",
     "path": "one stochastic level whose posterior shares no weights with the generative model",
+    "decoder": "a decoder of latents alone",
+    "steps": "a model of sequences",
+    "resampling": "steps between which latents can be resampled, such as vrnn's",
     "inference": "an inference model that shares no weights with the generative model",
 }
 

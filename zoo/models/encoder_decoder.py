@@ -32,6 +32,8 @@ class EncoderDecoder(LatentVariableModel):
                 raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
             decoder = encoder
         self.likelihood_head = LIKELIHOODS.create(likelihood, data_shape=self.data_shape)
+        if self.masked and not self.likelihood_head.factorized:
+            raise InvalidInput(f"values that may be missing (masked) need a likelihood of each value, not {likelihood!r}")
         self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
         self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
 

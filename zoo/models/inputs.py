@@ -50,7 +50,12 @@ class Inputs:
         return tf.cast(value, spec.dtype)
 
     def observed(self, inputs):
-        """Inputs with zeros where a mask says that their data are missing."""
+        """Inputs with zeros where a mask says that their data are missing, and past the end of a sequence."""
+        for length in self.fields_of("length"):
+            if length in inputs:
+                for name in (*self.fields_of("data", "mask"), TARGET):
+                    if name in inputs:
+                        inputs[name] = without_padding(inputs[name], inputs[length])
         for mask in self.fields_of("mask"):
             if mask in inputs:
                 for name in (*self.fields_of("data"), TARGET):
@@ -61,7 +66,8 @@ class Inputs:
     def fields(self, batch):
         """A batch in any of the forms of `named_fields` -> all of the model's fields, and its columns where it has any.
 
-        In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), or observed everywhere.
+        In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), observed everywhere, or the
+        length of the batch.
         """
         batch = named_fields(batch, self.data_spec)
         spec = self.batch_spec
@@ -75,11 +81,12 @@ class Inputs:
             check_shape(name, found[name].shape, one)
             if None in found[name].shape[1:]:
                 found[name] = tf.ensure_shape(found[name], [None, *one.shape], name=name)
-        rows = tf.shape(next(iter(found.values())))[0]
+        first = next(iter(found.values()))
         for name, one in self.data_spec.items():
             if name not in found:
-                unknown = tf.cast(1 if one.role == "mask" else -1, one.dtype)
-                found[name] = tf.fill([rows, *one.shape], unknown)
+                steps = [size or tf.shape(first)[1] for size in one.shape]
+                unknown = {"mask": 1, "length": tf.shape(first)[1]}.get(one.role, -1)
+                found[name] = tf.fill([tf.shape(first)[0], *steps], tf.cast(unknown, one.dtype))
         return self.observed({name: found[name] for name in spec if name in found})
 
     def batches(self, dataset):
@@ -168,6 +175,12 @@ def checked(method):
         return method(self, **given)
 
     return call
+
+
+def without_padding(value, length):
+    """[B, T, ...] with zeros from the step `length` [B] on."""
+    real = tf.sequence_mask(length, tf.shape(value)[1])
+    return tf.where(tf.reshape(real, tf.concat([tf.shape(real), [1] * (value.shape.rank - 2)], 0)), value, 0)
 
 
 def as_classes(value, spec):

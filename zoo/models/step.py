@@ -133,7 +133,8 @@ class Step(Doors):
 
     def forward(self, inputs, seed, training):
         """The `Pass` of a batch, with what the bound needs in training, and what the penalties say of it."""
-        p = self(inputs, training=training, seed=seed, needs=self.bound.func.needs if training else ())
+        needs = [need for need in self.bound.func.needs if training or need != "path"]  # which serves a gradient alone
+        p = self(inputs, training=training, seed=seed, needs=needs)
         if WEIGHT in inputs:
             p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
         return p._replace(paid={penalty.name: penalty(p, self) for penalty in self.penalties})

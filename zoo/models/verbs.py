@@ -27,6 +27,7 @@ class Verbs:
 
     def decode(self, z=None, **fields):
         """[B, *data_shape]: the mean of p(x | z) of z [B, D], or of latents by name or in a dict."""
+        self.require("decode", ["decoder"])
         given = {} if z is None else z if isinstance(z, dict) else {next(iter(self.latent_spec)): z}
         fields = self.inputs(**joined(given, fields))
         latents = {name: value for name, value in fields.items() if name in self.latent_spec}
@@ -42,6 +43,7 @@ class Verbs:
     def interpolate(self, x0, x1, steps=8, **condition):
         """[steps, B, *data_shape]: decoded points on the way between the codes of x0 and x1, ends included."""
         check_positive(steps=steps)
+        self.require("interpolate", ["decoder"])
         ends = [self.inputs_of(x, condition) for x in (x0, x1)]
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
@@ -107,7 +109,7 @@ class Verbs:
         known = {
             "reconstruct": (None, self.serve_reconstruct, [*data, *condition]),
             "encode": (None, self.serve_encode, [*data, *condition]),
-            "decode": (None, self.serve_decode, [*self.latent_spec, *condition]),
+            "decode": ("decoder", self.serve_decode, [*self.latent_spec, *condition]),
             "sample": ("prior", self.serve_sample, ["seed", *condition]),
             "score": ("bound", self.serve_score, [*data, "seed", *condition]),
             "classify": ("classifier", self.serve_classify, data),

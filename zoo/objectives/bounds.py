@@ -1,6 +1,6 @@
 """Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean.
 
-A bound says by `needs` what a model must offer for its gradient, and by `for_inference` which other bound the
+A bound says by `needs` what a model must offer for its gradient ("path") or its value, and by `for_inference` which other bound the
 inference model's weights maximise, where that is not the same.
 """
 
@@ -105,6 +105,32 @@ def ciwae(trace, elbo_weight=0.5):
     return elbo_weight * trace.elbo + (1 - elbo_weight) * iwae(trace)
 
 
+@BOUNDS.register("fivo", needs=("resampling",))
+def fivo(trace, threshold=0.5):
+    """The filtering bound: the logarithm of a particle filter's estimate of the likelihood of a sequence.
+
+    The draws are the particles. No gradient goes through whom resampling chooses. With one draw it is the ELBO of the
+    draws, with threshold 0 `iwae`. Maddison et al. 2017, arXiv:1705.09279.
+
+    Args:
+        threshold: the share of the draws below which the effective sample size has them resampled; 1 resamples at
+            every step.
+
+    Raises:
+        InvalidInput: a share outside of [0, 1], or a trace without resampling.
+    """
+    check_share(threshold)
+    if not trace.blocks:
+        raise InvalidInput('fivo takes a pass with resampling: model(x, needs=("resampling",)).trace')
+    return trace.log_marginal
+
+
+def check_share(threshold):
+    """Raise `InvalidInput` unless the threshold of resampling is a share."""
+    if isinstance(threshold, bool) or not isinstance(threshold, (int, float)) or not 0 <= threshold <= 1:
+        raise InvalidInput(f"fivo: threshold is a share of the draws, from 0 to 1, got {threshold!r}")
+
+
 @BOUNDS.register("renyi")
 def renyi(trace, alpha=0.5):
     """The variational Renyi bound of order `alpha`: 1 is the ELBO of the draws, 0 is `iwae`, -inf is VR-max.
@@ -182,6 +208,8 @@ def get(bound, num_samples=None):
         InvalidInput: unknown names, or groups that do not divide `num_samples`.
     """
     function, arguments, _ = BOUNDS.parse(bound, context=["trace"])
+    if "threshold" in arguments:
+        check_share(arguments["threshold"])
     if "num_groups" in arguments:
         check_groups(arguments["num_groups"], num_samples if miwae in (function, function.for_inference) else None)
     return functools.partial(function, **arguments)

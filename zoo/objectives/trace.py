@@ -21,6 +21,8 @@ class Trace(NamedTuple):
         base: name -> [S, C, B, D], the reparameterised base draws, where a bound differentiates along their path; the
             terms above are then functions of the draws' values and know nothing of where these came from.
         path: name -> [S, C, B, D], the derivative of `log_weight` by each base draw, as a constant.
+        blocks: of a pass with resampling, the log terms summed since the last one: "log_likelihood" and "kl", log q -
+            log p, [S, C, B, T], and "ends", 1 where a block of steps ends, so that the draws' places are given anew.
         row_weight: [B], how much each example counts in the mean that is maximised; 1 unless its kind (labelled or
             not) is rarer or commoner in the batch than in the data.
     """
@@ -34,6 +36,7 @@ class Trace(NamedTuple):
     beta: tf.Tensor = 1.0
     base: dict = {}
     path: dict = {}
+    blocks: dict = {}
     row_weight: tf.Tensor = 1.0
 
     @property
@@ -78,9 +81,28 @@ class Trace(NamedTuple):
 
     @property
     def log_marginal(self):
-        """[B]: the importance-weighted bound, log mean of the draws' weights."""
+        """[B]: the importance-weighted bound, log mean of the draws' weights; with resampling that of each block."""
+        if self.blocks:
+            return tf.reduce_sum(self.log_factors, -1)
         draws = tf.cast(tf.shape(self.log_weight)[0], self.log_weight.dtype)
         return tf.reduce_logsumexp(self.log_evidence, 0) - tf.math.log(draws)
+
+    @property
+    def log_blocks(self):
+        """[B, T]: with resampling, the log mean weight of the steps since the last one, up to each."""
+        weight = self.blocks["log_likelihood"] - self.blocks["kl"]
+        return tf.reduce_logsumexp(weight, (0, 1)) - tf.math.log(tf.cast(tf.shape(weight)[0], weight.dtype))
+
+    @property
+    def log_factors(self):
+        """[B, T]: `log_blocks` where a block ends, else 0: the factors of a particle filter's estimate."""
+        return self.blocks["ends"][0, 0] * self.log_blocks
+
+    @property
+    def log_steps(self):
+        """[B, T]: a particle filter's estimates of log p(x_t | x_1..t-1), which add up to that of log p(x)."""
+        carried = (1 - self.blocks["ends"][0, 0]) * self.log_blocks
+        return self.log_blocks - tf.pad(carried[:, :-1], [[0, 0], [1, 0]])
 
     def expect(self, values):
         """[S, C, B] -> [B]: mean over the draws of the sum over the enumerated values, weighted by their mass."""
@@ -96,6 +118,7 @@ class Trace(NamedTuple):
             log_prior=scale(self.log_prior),
             log_posterior=scale(self.log_posterior),
             kl_per_unit=scale(self.kl_per_unit),
+            blocks=self.blocks and {**self.blocks, "kl": beta * self.blocks["kl"]},
             beta=beta * self.beta,
         )
 

@@ -88,7 +88,7 @@ class Subject:
     @property
     def is_music(self):
         """Whether the steps of the model are the 88 notes of a piano roll."""
-        return "sequence" in self.model.offers and tuple(self.model.data_spec["x"].shape[1:]) == (KEYS,)
+        return "steps" in self.model.offers and tuple(self.model.data_spec["x"].shape[1:]) == (KEYS,)
 
     @property
     def rate(self):

@@ -10,7 +10,7 @@ from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("piano_roll", needs=["sequence"], instead="piano rolls are drawn of models of music")
+@PICTURES.register("piano_roll", needs=["steps"], instead="piano rolls are drawn of models of music")
 def piano_roll(subject, count=3, seed=0, mean=False, length=None):
     """A held-out piece, and below it draws from a model of music: notes against quarter notes."""
     if not subject.is_music:
@@ -18,13 +18,13 @@ def piano_roll(subject, count=3, seed=0, mean=False, length=None):
     return roll_figure(*shown(subject, count, seed, mean, length))
 
 
-@PICTURES.register("waveform", needs=["sequence"], instead="waveforms are drawn of models of sound and music")
+@PICTURES.register("waveform", needs=["steps"], instead="waveforms are drawn of models of sound and music")
 def waveform(subject, count=3, seed=0, mean=False, length=None):
     """A held-out recording, and below it draws from a model of sound, or of music as it sounds."""
     return waveform_figure(*heard(subject, count, seed, mean, length))
 
 
-@PICTURES.register("spectrogram", needs=["sequence"], instead="spectrograms are drawn of models of sound and music")
+@PICTURES.register("spectrogram", needs=["steps"], instead="spectrograms are drawn of models of sound and music")
 def spectrogram(subject, count=3, seed=0, mean=False, length=None):
     """As waveform: the power at each frequency against time."""
     return spectrogram_figure(*heard(subject, count, seed, mean, length))

@@ -1,0 +1,310 @@
+"""What all models of sequences share: a latent at every step, and one masked loop over the steps.
+
+    p(z_t | past)                    transition(state)
+    p(x_t | z_t, past)               likelihood(decoder(emit(state, z_t)))
+    q(z_t | z_1..t-1, x)             infer(state, prior, evidence_t)
+    the state of the next step       advance(state, z_t, seen_t)
+
+A state is a dict of tensors [N, ...] and holds all that later steps know of earlier ones; rows N are the draws of each
+example, side by side. What depends on x alone is made before the loop, for all steps at once: time is axis 0 there.
+Padded steps leave the state alone and add nothing to any term.
+"""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from zoo.data.spec import TARGET, FieldSpec
+from zoo.distributions import FlowPosterior
+from zoo.errors import InvalidInput, check_positive
+from zoo.models.encoder_decoder import EncoderDecoder
+from zoo.models.particles import blocks_of, particle_body
+from zoo.models.sequence_verbs import SequenceVerbs, expand, time_first
+from zoo.networks.recurrent import cell_of, keep, scan
+from zoo.objectives.trace import Pass, Trace
+from zoo.randomness import seeded
+
+tfd = tfp.distributions
+
+
+class SequenceModel(SequenceVerbs, EncoderDecoder):
+    """A model of sequences x [T, ...] with a latent z_t [D] at every step.
+
+    Args:
+        data_shape: (T, ...) of x; T is None where every batch may have its own.
+        latent_dim: D.
+        state_dim: units of the recurrent state.
+        hidden_units: widths of the perceptrons between state, latents and distributions.
+        cell: "gru" or "lstm".
+        encoder: the network that every x_t goes through, as `VAE` takes it; None is a perceptron of `hidden_units`. Its
+            mirror image decodes.
+        likelihood: of every x_t: "bernoulli", "normal", "normal_mixture", "categorical" or "discretized_logistic".
+        truncate: after how many steps gradients stop, for long sequences; the state is carried on. None never.
+        **kwargs: `bound`, `num_samples`, `beta`, `penalties`, `binarize`, `masked`, `seed`: see `LatentVariableModel`.
+    """
+
+    capabilities = (EncoderDecoder.capabilities | {"resampling", "steps"}) - {"decoder"}
+
+    def __init__(
+        self,
+        data_shape=(None, 88),
+        latent_dim=32,
+        state_dim=32,
+        hidden_units=(32,),
+        cell="gru",
+        encoder=None,
+        likelihood="bernoulli",
+        truncate=None,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        check_positive(state_dim=state_dim, hidden_units=list(hidden_units) or 0)
+        if self.latent_names:
+            check_positive(latent_dim=latent_dim)
+        if truncate is not None:
+            check_positive(truncate=truncate)
+        if len(data_shape) < 2 or data_shape[0] == 0:
+            raise InvalidInput(f"data_shape is (steps or None, features, ...), got {tuple(data_shape)}")
+        self.latent_dim, self.state_dim, self.hidden_units = latent_dim, state_dim, tuple(hidden_units)
+        self.cell_name, self.truncate = cell, truncate
+        with seeded(self.seed):
+            encoder = encoder or {"name": "mlp", "hidden_units": list(hidden_units)}
+            self.make_networks(data_shape[1:], encoder, None, likelihood)
+            self.make_parts()
+        self.step_shape, self.data_shape = self.data_shape, tuple(data_shape)
+
+    @classmethod
+    def examples(cls):
+        sizes = {"data_shape": (None, 3), "latent_dim": 2, "state_dim": 4, "hidden_units": (5,), "seed": 1}
+        return {
+            "gru": sizes,
+            "lstm, masked": {**sizes, "cell": "lstm", "masked": True, "truncate": 2, "likelihood": "normal"},
+        }
+
+    # What a member of the family says.
+
+    def make_parts(self):
+        """Make the layers beside encoder and decoder."""
+        raise NotImplementedError
+
+    def start(self, rows):
+        """The state before the first step."""
+        raise NotImplementedError
+
+    def see(self, x):
+        """Name -> what states and posteriors take of values x [N, ...], each by itself."""
+        raise NotImplementedError
+
+    def evidence(self, seen, real, state):
+        """`seen` [T, B, ...] and what the posterior takes of other steps, of those where `real` [T, B] is 1."""
+        return seen
+
+    def transition(self, state):
+        """p(z_t | past), over [D]."""
+        raise NotImplementedError
+
+    def infer(self, state, prior, evidence):
+        """(q(z_t | past, x), the state)."""
+        raise NotImplementedError
+
+    def emit(self, state, z):
+        """(what the decoder takes [N, F], the state with z_t in it)."""
+        raise NotImplementedError
+
+    def advance(self, state, z, seen):
+        """The state of the next step."""
+        raise NotImplementedError
+
+    def make_cell(self, state="h"):
+        return cell_of(self.cell_name, self.state_dim, state)
+
+    @property
+    def code_size(self):
+        """How many numbers the decoder takes a step."""
+        raise NotImplementedError
+
+    @property
+    def normal_posterior(self):
+        """Whether q(z_t | past, x) is a Gaussian, whose KL has a closed form."""
+        return True
+
+    # Fields
+
+    @property
+    def data_spec(self):
+        fields = super().data_spec
+        return {**fields, "length": FieldSpec((), "int32", 1, None, role="length", optional=True)}
+
+    @property
+    def latent_spec(self):
+        return {"z": FieldSpec((self.data_shape[0], self.latent_dim), "float32", role="latent")}
+
+    @property
+    def offers(self):
+        return super().offers - {"one_latent", "plane"}
+
+    @property
+    def state_spec(self):
+        """Name -> `FieldSpec` of the tensors of a state."""
+        return {name: FieldSpec(tuple(value.shape[1:]), role="state") for name, value in self.start(1).items()}
+
+    def real(self, inputs):
+        """[B, T]: 1 in the steps that an example has, 0 in its padding."""
+        shape = tf.shape(self.image(inputs))[:2]
+        if "length" not in inputs:
+            return tf.ones(shape)
+        return tf.sequence_mask(inputs["length"], shape[1], tf.float32)
+
+    def adapt(self, dataset):
+        """Set the decoder's output bias so that an untrained model gives the mean of all real steps."""
+        layer = getattr(self.decoder, "output_layer", None)
+        if layer is None:
+            return
+        total, count = 0.0, 0.0
+        for inputs in self.batches(dataset):
+            real = self.real(inputs)
+            total += tf.tensordot(real, inputs.get(TARGET, self.image(inputs)), [[0, 1], [0, 1]])
+            count += tf.reduce_sum(real)
+        layer.bias.assign(tf.reshape(self.likelihood_head.initial_bias(total / count), layer.bias.shape))
+
+    # The loop
+
+    def step(self, state, each):
+        """(the next state, what the step says) at z_t given, drawn by given noise, or at its location."""
+        if self.truncate:
+            state = {name: tf.where(each["cut"] > 0, tf.stop_gradient(value), value) for name, value in state.items()}
+        prior = self.transition(state)
+        q, updated = self.infer(state, prior, each)
+        z, log_q = taken(q, each)
+        code, updated = self.emit(updated, z)
+        base = q.distribution if isinstance(q, FlowPosterior) else q
+        p, base = prior.distribution, base.distribution
+        said = {"z": z, "code": code, "log_q": log_q}
+        said |= {"p_loc": p.loc, "p_scale": p.scale, "q_loc": base.loc, "q_scale": base.scale}
+        return keep(each["real"], self.advance(updated, z, each), state), said
+
+    def unroll(self, inputs, draws=1, state=None, filtering=None, **chosen):
+        """(the state after the last real step, name -> [T, draws * B, ...]) of a loop along x.
+
+        Args:
+            state: before the first step, of draws * B rows; None starts afresh.
+            filtering: None, or {"uniform": [T, B], "threshold": share, "beta": weight} of a particle filter.
+            **chosen: z [T, draws * B, D] as given, or the noise of its draws; with neither it is at its location.
+        """
+        x, real = time_first(self.image(inputs)), tf.transpose(self.real(inputs))
+        steps, batch = tf.shape(real)[0], tf.shape(real)[1]
+        state = self.start(draws * batch) if state is None else state
+        shared = self.evidence(self.by_row(self.see, x), real, {name: value[:batch] for name, value in state.items()})
+        shared = {**shared, "real": real}
+        own = {**chosen, "cut": self.cuts(steps)}
+        body = self.step
+        outputs = {"z": self.latent_dim, "code": self.code_size, "log_q": (), "p_loc": self.latent_dim}
+        outputs |= dict.fromkeys(("p_scale", "q_loc", "q_scale"), self.latent_dim)
+        if filtering:
+            shared["x"] = time_first(inputs.get(TARGET, self.image(inputs)))
+            shared |= {mask: time_first(inputs[mask]) for mask in self.fields_of("mask") if mask in inputs}
+            own |= {"uniform": filtering["uniform"], "more": tf.concat([real[1:], tf.zeros_like(real[:1])], 0)}
+            body, more = particle_body(self, draws, **{k: v for k, v in filtering.items() if k != "uniform"})
+            outputs |= more
+            state = {**state, **blocks_of(draws * batch)}
+
+        def each_draw(state, each):
+            rows = {name: tf.tile(each[name], [draws] + [1] * (each[name].shape.rank - 1)) for name in shared}
+            return body(state, {**each, **rows})
+
+        return scan(each_draw, state, {**shared, **own}, outputs)
+
+    def cuts(self, steps):
+        """[T]: 1 in the steps before which gradients stop."""
+        t = tf.range(steps)
+        return tf.cast((t > 0) & (t % (self.truncate or steps) == 0), tf.float32)
+
+    def by_row(self, function, x):
+        """What a function of [N, ...], or of a dict of them, makes of x [T, B, ...] with all steps as rows."""
+        lead = tf.shape(x)[:2]
+        made = function(tf.reshape(x, tf.concat([[-1], x.shape[2:]], 0)))
+        return tf.nest.map_structure(lambda value: tf.reshape(value, tf.concat([lead, value.shape[1:]], 0)), made)
+
+    # The contract
+
+    def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
+        shape, filtering = tf.shape(self.image(inputs)), None
+        noise_seed, uniform_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
+        noise = tf.random.stateless_normal([shape[1], num_samples * shape[0], self.latent_dim], noise_seed, alg="philox")
+        if "resampling" in needs:
+            uniform = tf.random.stateless_uniform([shape[1], shape[0]], uniform_seed, alg="philox")
+            threshold = self.bound.keywords.get("threshold", 0.5)
+            filtering = {"uniform": uniform, "threshold": threshold, "beta": tf.convert_to_tensor(self.beta)}
+        return self.passed(inputs, num_samples, noise, seed, filtering)[0]
+
+    def passed(self, inputs, draws, noise, seed, filtering=None, state=None):
+        """(the `Pass` of draws made of noise [T, draws * B, D], the state after it)."""
+        state, found = self.unroll(inputs, draws, state, filtering, noise=noise)
+        found = {name: by_draw(value, draws) for name, value in found.items()}
+        real = self.real(inputs)
+        p, q = tfd.Normal(found["p_loc"], found["p_scale"]), tfd.Normal(found["q_loc"], found["q_scale"])
+        likelihood = self.decoded(found["code"])
+        blocks = {name: found[name] for name in ("log_likelihood", "kl", "ends") if filtering}
+        if filtering:
+            log_likelihood = {"x": tf.reduce_sum(blocks["ends"] * blocks["log_likelihood"], -1)}
+        else:
+            log_likelihood = self.score({"x": likelihood}, inputs)
+        log_prior = tf.reduce_sum(real * tf.reduce_sum(p.log_prob(found["z"]), -1), -1)
+        units = tf.reduce_mean(tf.reduce_sum(real[..., None] * tfd.kl_divergence(q, p), -2), (0, 1))
+        trace = Trace(
+            latents={name: real[..., None] * found["z"] for name in self.latent_names},
+            log_likelihood=log_likelihood,
+            log_prior=dict.fromkeys(self.latent_names, log_prior),
+            log_posterior=dict.fromkeys(self.latent_names, tf.reduce_sum(real * found["log_q"], -1)),
+            log_mass=tf.zeros_like(log_prior[:1]),
+            kl_per_unit=dict.fromkeys(self.latent_names if self.normal_posterior else (), units),
+            blocks=blocks,
+        )
+        of = {name: (tfd.Independent(q, 2), tfd.Independent(p, 2)) for name in self.latent_names}
+        posterior, prior = ({name: pair[i] for name, pair in of.items()} for i in (0, 1))
+        return Pass(inputs, trace, seed, posterior, prior, {"x": likelihood}), state
+
+    def log_joint(self, latents, inputs):
+        z = latents["z"]
+        draws = tf.shape(z)[0]
+        _, found = self.unroll(inputs, draws, z=time_first(tf.reshape(z, [-1, *tf.unstack(tf.shape(z))[3:]])))
+        found = {name: by_draw(value, draws) for name, value in found.items()}
+        log_prior = tf.reduce_sum(tfd.Normal(found["p_loc"], found["p_scale"]).log_prob(z), -1)
+        log_likelihood = self.score({"x": self.decoded(found["code"])}, inputs)
+        return log_likelihood, {"z": tf.reduce_sum(self.real(inputs) * log_prior, -1)}
+
+    def score_field(self, name, likelihood, inputs):
+        return tf.reduce_sum(self.score_steps(likelihood, inputs, self.real(inputs)), -1)
+
+    def score_steps(self, likelihood, inputs, real):
+        """[...]: log p(x_t | z_t, past), nats, of likelihoods of batch [...]; 0 where `real`, [...] too, is 0."""
+        value = inputs.get(TARGET, inputs["x"])
+        event = range(-len(self.step_shape), 0)
+        value = tf.where(tf.reshape(real, tf.concat([tf.shape(real), [1] * len(event)], 0)) > 0, value, 0.0)
+        if "mask" in inputs:
+            return real * tf.reduce_sum(inputs["mask"] * likelihood.distribution.log_prob(value), event)
+        return real * likelihood.log_prob(value)
+
+
+def taken(q, each):
+    """(z, log q(z)): given as it is; else drawn by noise, or at the location where there is none."""
+    flow = isinstance(q, FlowPosterior)
+    base = q.distribution if flow else q
+    if "z" in each:
+        return each["z"], tf.zeros_like(base.mean()[:, 0]) if flow else base.log_prob(each["z"])
+    z = base.mean() + base.stddev() * each["noise"] if "noise" in each else base.mean()
+    log_q = base.log_prob(z)
+    if not flow:
+        return z, log_q
+    z, log_det = q.push(z)
+    return z, log_q - log_det
+
+
+def by_draw(value, draws):
+    """[T, draws * B, ...] -> [draws, 1, B, T, ...]; of one row for all draws [1, 1, B, T]."""
+    rows = tf.reshape(value, tf.concat([[tf.shape(value)[0], draws, -1], tf.shape(value)[2:]], 0))
+    return tf.transpose(rows, [1, 2, 0, *range(3, rows.shape.rank)])[:, None]
+
+
+def concat(*parts):
+    """[N, ...] tensors side by side, in float32 whatever the policy."""
+    return tf.concat([tf.cast(part, tf.float32) for part in parts], -1)

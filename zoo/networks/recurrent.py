@@ -1,0 +1,133 @@
+"""Recurrent cells whose gates' input products are made outside of the loop, and the loop itself: time is axis 0."""
+
+import keras
+import tensorflow as tf
+
+from zoo.errors import choose
+
+
+class Recurrence(keras.layers.Layer):
+    """A cell on gates [N, num_gates * units], what its inputs add to them; its state is a dict of [N, units].
+
+    It stays in float32 under any policy, for rounding adds up over the steps.
+
+    Args:
+        units: of the state.
+        state: the name of its first tensor, which is the output.
+    """
+
+    num_gates, tensors = 1, 1
+
+    def __init__(self, units, state="h"):
+        super().__init__(name=f"{state}_cell", dtype="float32")
+        self.units = units
+        self.states = tuple(state if i == 0 else f"{state}_memory" for i in range(self.tensors))
+
+    @property
+    def gates(self):
+        """How many numbers it takes a step."""
+        return self.num_gates * self.units
+
+    def add_kernel(self):
+        """The square kernels of the state, side by side."""
+        orthogonal = keras.initializers.Orthogonal()
+        return self.add_weight(shape=(self.units, self.gates), initializer=orthogonal, name="recurrent_kernel")
+
+    def start(self, rows):
+        """The state before the first step: zeros."""
+        return {name: tf.zeros([rows, self.units]) for name in self.states}
+
+    def sweep(self, gates, real, state=None, reverse=False):
+        """[T, N, units]: the outputs along gates [T, N, ...]; steps where `real` [T, N] is 0 leave the state alone."""
+        state = self.start(tf.shape(gates)[1]) if state is None else {name: state[name] for name in self.states}
+
+        def body(state, each):
+            new = keep(each["real"], self(each["gates"], state), state)
+            return new, {"output": new[self.states[0]]}
+
+        elements = {"gates": gates, "real": real}
+        return scan(body, state, elements, {"output": self.units}, reverse)[1]["output"]
+
+
+class GRU(Recurrence):
+    """The gated recurrent unit, with the reset gate after the product. Cho et al. 2014, arXiv:1406.1078."""
+
+    num_gates = 3
+
+    def build(self, *shapes):
+        self.kernel = self.add_kernel()
+        self.bias = self.add_weight(shape=(self.gates,), initializer="zeros", name="recurrent_bias")
+
+    def call(self, gates, state):
+        h = state[self.states[0]]
+        inner = tf.matmul(h, tf.convert_to_tensor(self.kernel)) + self.bias
+        update, reset, new = zip(tf.split(gates, 3, -1), tf.split(inner, 3, -1), strict=True)
+        keep = tf.sigmoid(sum(update))
+        proposed = tf.tanh(new[0] + tf.sigmoid(sum(reset)) * new[1])
+        return {self.states[0]: keep * h + (1 - keep) * proposed}
+
+
+class LSTM(Recurrence):
+    """Long short-term memory, its forget gates open at the start. Hochreiter & Schmidhuber 1997."""
+
+    num_gates, tensors = 4, 2
+
+    def build(self, *shapes):
+        self.kernel = self.add_kernel()
+
+    def call(self, gates, state):
+        output, memory = self.states
+        inner = gates + tf.matmul(state[output], tf.convert_to_tensor(self.kernel))
+        let_in, forget, new, let_out = tf.split(inner, 4, -1)
+        memory = tf.sigmoid(forget + 1.0) * state[memory] + tf.sigmoid(let_in) * tf.tanh(new)
+        return {output: tf.sigmoid(let_out) * tf.tanh(memory), self.states[1]: memory}
+
+
+CELLS = {"gru": GRU, "lstm": LSTM}
+
+
+def cell_of(name, units, state="h"):
+    """A built cell.
+
+    Raises:
+        InvalidInput: an unknown name.
+    """
+    cell = choose("cell", name, CELLS)(units, state)
+    with keras.name_scope(cell.name):
+        cell.build()
+    cell.built = True
+    return cell
+
+
+def keep(real, new, old):
+    """The new state in the rows [N] that are real, the old one in the others."""
+    return {name: tf.where(real[:, None] > 0, new[name], old[name]) for name in old}
+
+
+def scan(body, state, elements, outputs, reverse=False):
+    """(the last state, name -> [T, ...]) of a loop over the leading axis of `elements`.
+
+    Args:
+        body: (state, the step's elements) -> (state, name -> float32 [...]).
+        state: name -> tensor.
+        elements: name -> [T, ...].
+        outputs: name -> what follows the first axis of an output: its size, or () where nothing does.
+        reverse: from the last step to the first.
+    """
+    first = next(iter(elements.values()))
+    steps = first.shape[0] or tf.shape(first)[0]
+    arrays = {
+        name: tf.TensorArray(value.dtype, steps, element_shape=value.shape[1:]).unstack(value)
+        for name, value in elements.items()
+    }
+    shapes = {name: [None, size] if size != () else [None] for name, size in outputs.items()}
+    found = {name: tf.TensorArray(tf.float32, steps, element_shape=shape) for name, shape in shapes.items()}
+
+    def step(i, state, found):
+        t = steps - 1 - i if reverse else i
+        new, made = body(state, {name: array.read(t) for name, array in arrays.items()})
+        new = {name: tf.ensure_shape(new[name], state[name].shape) for name in state}
+        return i + 1, new, {name: array.write(t, made[name]) for name, array in found.items()}
+
+    _, state, found = tf.while_loop(lambda i, *_: i < steps, step, (0, state, found), maximum_iterations=steps)
+    return state, {name: array.stack() for name, array in found.items()}
