@@ -82,7 +82,7 @@ def test_a_wait_is_named_on_a_terminal_and_nowhere_else(monkeypatch, capsys):
 
 
 def test_the_import_of_tensorflow_is_named_on_a_terminal_and_silent_elsewhere():
-    code = "import zoo, tensorflow, keras; keras.ops.ones(3)"
+    code = "import zoo, tensorflow, keras"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     ours, theirs = pty.openpty()

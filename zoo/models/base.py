@@ -260,14 +260,12 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
 
     def __call__(self, inputs, *args, **kwargs):
         """As `call`, of eager inputs that were checked: here, for Keras would wrap the error."""
-        if tf.executing_eagerly() and kwargs.get("needs") is None:
-            inputs = self.inputs(**self.named(inputs))
-        return super().__call__(inputs, *args, **kwargs)
+        inputs = dict(self.named(inputs))
+        alone = tf.executing_eagerly() and kwargs.get("needs") is None
+        return super().__call__(self.inputs(**inputs) if alone else self.observed(inputs), *args, **kwargs)
 
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):
         """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
-        if not isinstance(inputs, dict):
-            inputs = {self.fields_of("data")[0]: inputs}
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())
         return p.trace if needs is None else p
 

@@ -26,7 +26,9 @@ class EncoderDecoder(LatentVariableModel):
         """Make `encoder`, `decoder` and `likelihood_head`; a decoder that is None mirrors the encoder."""
         check_positive(data_shape=tuple(data_shape))
         self.data_shape = tuple(data_shape)
-        self.own_decoder = isinstance(decoder, keras.layers.Layer) or "class_name" in (decoder or {})
+        self.own_decoder = isinstance(decoder, keras.layers.Layer) or (
+            isinstance(decoder, dict) and "class_name" in decoder
+        )
         if decoder is None:
             if isinstance(encoder, keras.layers.Layer):
                 raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
