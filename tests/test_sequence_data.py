@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.data import FieldSpec, check_batch, describe_dataset, load_arrays, load_dataset, load_fields, names_of
-from zoo.data.buckets import bucket_order, bucket_sizes, plan
+from zoo.data.buckets import bucket_order, bucket_sizes, plan, stored_order
 from zoo.data.midi import write_midi
 from zoo.data.sound import write_wav
 from zoo.errors import InvalidInput
@@ -261,3 +261,33 @@ def test_a_batch_is_checked_where_it_is_real():
         InvalidInput, match=r"x has shape \(4, 2\), the model takes \(None, 3\): a step of it is \(3,\)"
     ):
         check_batch({"x": x[..., :2], "length": length}, SPEC)
+
+
+def test_a_model_is_evaluated_over_batches_of_several_lengths():
+    import zoo
+
+    model = zoo.create("vrnn", data_shape=(None, 3), latent_dim=2, state_dim=4, hidden_units=(5,), likelihood="normal")
+    some = [one / 93 for one in SEQUENCES[:40]]
+    whole = zoo.evaluate(model, load_dataset(some, batch_size=50, shuffle=False), num_samples=3)
+    assert whole["elbo"]["num_examples"] == whole["active_units"]["num_examples"] == 40
+    assert whole["active_units"]["of"] == 2
+    each = zoo.evaluation.score_each(model, load_dataset(some, batch_size=50, shuffle=False), num_samples=3)
+    order = stored_order(np.array([len(one) for one in some]))
+    alone = model(load_arrays(some[7:8]), num_samples=500, seed=1).elbo
+    spread = np.abs(each["elbo"][order] - each["elbo"][order][7])
+    assert abs(each["elbo"][order][7] - alone[0]) < np.median(spread)
+
+
+def test_bits_are_counted_over_real_steps():
+    import zoo
+
+    model = zoo.create("vrnn", data_shape=(None, 3), latent_dim=2, state_dim=4, hidden_units=(5,))
+    some = [(one > 5).astype("float32") for one in SEQUENCES[:9]]
+    found = [zoo.evaluate(model, load_arrays(some), num_samples=2)]
+    padded = load_arrays(some)
+    padded["x"] = np.pad(padded["x"], ((0, 0), (0, 50), (0, 0)))
+    import tensorflow as tf
+
+    found.append(zoo.evaluate(model, tf.data.Dataset.from_tensors(padded), num_samples=2))
+    bits = [one["bits_per_dim"]["value"] for one in found]
+    assert bits[0] == pytest.approx(bits[1], rel=0.05) and 0.5 < bits[0] < 2

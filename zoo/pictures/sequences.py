@@ -57,7 +57,7 @@ def roll_figure(rolls, titles):
     keys = np.flatnonzero(np.any([roll.any(0) for roll in pressed], 0))
     low, high = (max(keys[0] - 2, 0), min(keys[-1] + 3, KEYS)) if len(keys) else (0, KEYS)
     longest = max(map(len, pressed))
-    figure, axes = new_figure(9, 2.3 * len(rolls), rows=len(rolls))
+    figure, axes = new_figure(9, (0.8 + 0.045 * (high - low)) * len(rolls), rows=len(rolls))
     for axis, roll, title in zip(np.atleast_1d(axes), pressed, titles, strict=True):
         extent = (0, len(roll), LOWEST + low - 0.5, LOWEST + high - 0.5)
         axis.imshow(
