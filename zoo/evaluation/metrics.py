@@ -225,7 +225,7 @@ def units(scores, metric, chosen):
         if kind == "location":
             which = chosen(latent, np.var(location, axis=0) > ACTIVE_VARIANCE)
             if which is not None:
-                count = len(scores.values["reconstruction"])
+                count = len(scores.values.get("reconstruction", location))  # a location is a row a step of sequences
                 entry = {"value": int(np.sum(which)), "of": location.shape[1], "num_examples": count}
                 found[f"{metric}_{latent}" if several else metric] = entry
     return found
