@@ -239,10 +239,10 @@ def test_the_filter_is_the_steps_one_by_one_and_knows_no_future(name):
     model = made(name)
     batch = random_batch(model, 3)
     found = model.serve_filter(**batch)
-    state = model.start(3)
+    state = {f"state_{key}": value for key, value in model.start(3).items()}
     for t in range(4):
         out = model.serve_step(batch["x"][:, t], **state)
-        state = {key: out[f"next_{key}"] for key in state}
+        state = {key: out[key] for key in state}
         for key in found:
             np.testing.assert_allclose(out[key][0], found[key][0, t], atol=1e-5)
     shorter = model.serve_filter(x=batch["x"][:, :2], length=tf.minimum(batch["length"], 2))

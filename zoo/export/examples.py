@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+STEPS = 6
+
 
 def example_inputs(model, names, count, seed=0):
     """{name: array [count, ...]} of the named fields, the same for the same seed.
@@ -12,6 +14,7 @@ def example_inputs(model, names, count, seed=0):
     of such data, and the others are standard normal; whole-number latents are all encoded.
     """
     rng = np.random.default_rng(seed)
+    # Sequences have STEPS steps, the first of them all real.
     data = {name: draw(spec, count, rng) for name, spec in model.field_specs.items() if name not in model.latent_spec}
     if "sample" in model.endpoints:
         data.update(sampled(model, data, count, seed))
@@ -22,7 +25,8 @@ def example_inputs(model, names, count, seed=0):
 
 def sampled(model, data, count, seed):
     """{data field: array [count, ...]} of the fields of real numbers."""
-    condition = {name: data[name] for name in model.conditions if name in model.endpoints["sample"][1]}
+    given = [*model.conditions, *model.fields_of("length")]
+    condition = {name: data[name] for name in given if name in model.endpoints["sample"][1]}
     found = {}
     for name, value in model.named(model.sample(count, seed=seed, mean=True, **condition)).items():
         spec = model.field_specs[name]
@@ -51,7 +55,9 @@ def encoded(model, data, count, rng):
 
 def draw(spec, count, rng):
     """[count, *spec.shape] in the field's range and dtype. Labels leave out -1, which stands for unknown."""
-    shape = (count, *spec.shape)
+    shape = (count, *(size or STEPS for size in spec.shape))
+    if spec.role == "length":
+        return np.concatenate([[STEPS], rng.integers(1, STEPS + 1, count - 1)]).astype(spec.dtype)
     if spec.role == "mask":
         return rng.integers(0, 2, shape).astype(spec.dtype)
     if np.dtype(spec.dtype).kind in "iu":

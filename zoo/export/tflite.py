@@ -58,9 +58,9 @@ def choose_endpoints(model, names):
 
 
 def drawing_nothing(model):
-    """name -> (method, inputs) of the endpoints a .tflite file can have: those that take no seed."""
-    seeds = {name for name, spec in model.field_specs.items() if spec.role == "seed"}
-    return {name: of_floats(*pair) for name, pair in model.endpoints.items() if not seeds.intersection(pair[1])}
+    """name -> (method, inputs) of the endpoints a .tflite file can have: of fixed sizes, and without a seed."""
+    left = {name for name, spec in model.field_specs.items() if spec.role == "seed" or None in spec.shape}
+    return {name: of_floats(*pair) for name, pair in model.endpoints.items() if not left.intersection(pair[1])}
 
 
 def of_floats(method, inputs):

@@ -25,13 +25,14 @@ tfd = tfp.distributions
 
 
 class GatedTransition(keras.layers.Layer):
-    """z [N, D] -> N(loc, scale^2) over [D], which starts near z itself: A is the identity."""
+    """z [N, D] -> N(loc, scale^2) over [D], which starts near z itself: the layer adds A - 1 times z."""
 
     def __init__(self, latent_dim, hidden_units):
         super().__init__(name="transition")
         self.gate = Chain([*dense_layers(hidden_units), keras.layers.Dense(latent_dim, "sigmoid")], name="gate")
         self.proposal = Chain([*dense_layers(hidden_units), keras.layers.Dense(latent_dim)], name="proposal")
-        self.linear = keras.layers.Dense(latent_dim, kernel_initializer="identity", name="linear")
+        near_zero = keras.initializers.VarianceScaling(0.01)
+        self.linear = keras.layers.Dense(latent_dim, kernel_initializer=near_zero, name="linear")
         self.scale = keras.layers.Dense(latent_dim, name="scale")
 
     def build(self, shape):
@@ -40,7 +41,7 @@ class GatedTransition(keras.layers.Layer):
 
     def call(self, z):
         gate, proposed = concat(self.gate(z)), concat(self.proposal(z))
-        loc = (1 - gate) * concat(self.linear(z)) + gate * proposed
+        loc = (1 - gate) * (z + concat(self.linear(z))) + gate * proposed
         return tfd.Independent(tfd.Normal(loc, soft_scale(self.scale(tf.nn.relu(proposed)), 1e-4)), 1)
 
 

@@ -227,11 +227,12 @@ class SequenceVerbs:
 
     @property
     def field_specs(self):
-        return {**super().field_specs, **self.state_spec, "x_t": self.data_spec["x"]._replace(shape=self.step_shape)}
+        state = {f"state_{name}": spec for name, spec in self.state_spec.items()}
+        return {**super().field_specs, **state, "x_t": self.data_spec["x"]._replace(shape=self.step_shape)}
 
     @property
     def endpoints(self):
-        data, state = ["x", *self.fields_of("mask"), "length"], list(self.state_spec)
+        data, state = ["x", *self.fields_of("mask"), "length"], [f"state_{name}" for name in self.state_spec]
         known = {
             "reconstruct": (self.serve_reconstruct, data),
             "encode": (self.serve_encode, data),
@@ -254,9 +255,9 @@ class SequenceVerbs:
         return self.said(self.filtered(self.observed(fields)))
 
     def serve_step(self, x_t, **state):
-        """One step of a stream: the next state, by the names of the state that went in, and what is said of x_t."""
-        new, said = self.online(state, x_t)
-        return {**self.said(said), **{f"next_{name}": value for name, value in new.items()}}
+        """One step of a stream: the next state, by the names of the one that went in, and what `filter` says of x_t."""
+        new, said = self.online({name.removeprefix("state_"): value for name, value in state.items()}, x_t)
+        return {**self.said(said), **{f"state_{name}": value for name, value in new.items()}}
 
     def said(self, found):
         return {name: value for name, value in found.items() if self.latent_names or not name.startswith("z")}

@@ -116,6 +116,9 @@ def scan(body, state, elements, outputs, reverse=False):
     """
     first = next(iter(elements.values()))
     steps = first.shape[0] or tf.shape(first)[0]
+    if first.shape[0] == 1:
+        state, made = body(state, {name: value[0] for name, value in elements.items()})
+        return state, {name: made[name][None] for name in outputs}
     arrays = {
         name: tf.TensorArray(value.dtype, steps, element_shape=value.shape[1:]).unstack(value)
         for name, value in elements.items()
