@@ -38,12 +38,19 @@ def wanted(request, argument):
 
 def lively(name, **config):
     """A small model whose decoder depends strongly on z, and whose posterior is wide enough to be a proposal."""
-    deep = "latent_dims" in model_class(name)[0].argument_names()
-    model = small(name, data_shape=(2, 2, 1), **({"latent_dims": (2, 2)} if deep else {"latent_dim": 2}), **config)
+    arguments = model_class(name)[0].argument_names()
+    deep, sizes = "latent_dims" in arguments, {"latent_dims": (2, 2), "latent_dim": 2}
+    sizes = {argument: size for argument, size in sizes.items() if argument in arguments}
+    model = small(name, data_shape=(2, 2, 1), **sizes, **config)
     for weight in model.decoder.weights:
         weight.assign(weight * 2.5)
     above = [getattr(layer, "head", None) for layer in model.upward] if deep else []
-    for head in [model.posterior_head, *getattr(model, "heads", above)]:
+    if not model.latent_names:
+        shaken(model, 0.5)
+    for head in [getattr(model, "posterior_head", None), *getattr(model, "heads", above)]:
+        if head is None:
+            continue
+        head = getattr(head, "head", head)
         # A ladder's posterior is narrower than its prior, the less so the vaguer the evidence.
         raw_scale = [3.0, 3.0] if name == "lvae" else [1.0, 0.7]
         head.dense.kernel.assign(head.dense.kernel * 0.5)
@@ -62,20 +69,21 @@ def lively(name, **config):
 def random_batch(model, size=5, seed=0):
     """Fields that fit the model's `data_spec`: 8-bit levels in [0, 1], masks, labels (and -1 for unknown) in turn.
 
-    Sequences have up to STEPS steps.
+    Sequences have up to STEPS steps. What is missing is 0, as it is in every pass.
     """
     random, batch = np.random.RandomState(seed), {}
     for name, spec in model.data_spec.items():
         spec = spec._replace(shape=tuple(s or STEPS for s in spec.shape))
         if spec.role == "length":
-            batch[name] = STEPS - tf.range(size) % STEPS
+            steps = batch[model.fields_of("data")[0]].shape[1]
+            batch[name] = steps - tf.range(size) % steps
         elif spec.dtype == "int32":
             batch[name] = tf.range(size) % (spec.maximum - spec.minimum + 1) + spec.minimum
         elif spec.role == "mask":
             batch[name] = tf.constant(random.rand(size, *spec.shape) < 0.7, tf.float32)
         else:
             batch[name] = tf.constant(random.randint(0, 256, (size, *spec.shape)) / 255, tf.float32)
-    return batch
+    return model.observed(batch)
 
 
 def numbers(trace):

@@ -15,7 +15,9 @@ from zoo.evaluation.annealing import Annealer, annealed_importance, as_key, fold
 
 SHORT = {"num_chains": 8, "num_temperatures": 40, "num_leapfrog_steps": 4}
 CLASSES = {name: zoo.creation.model_class(name)[0] for name in zoo.list_models()}
-GENERATIVE = [n for n, c in CLASSES.items() if "prior" in c.capabilities and "classifier" not in c.capabilities]
+GENERATIVE = [
+    n for n, c in CLASSES.items() if c.capabilities >= {"prior", "decoder"} and "classifier" not in c.capabilities
+]
 
 
 def test_temperatures_rise_from_the_prior_to_the_posterior():

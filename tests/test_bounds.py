@@ -258,6 +258,8 @@ def test_every_bound_says_something_finite_of_every_model(name):
     model = small(name)
     trace = model(random_batch(model), num_samples=4, seed=seed(1)).temper(0.5)
     for bound in BOUNDS:
+        if "resampling" in BOUNDS[bound].needs:  # tests/test_particles.py
+            continue
         value = bounds.get(bound)(trace)
         assert value.shape == (5,), bound
         assert np.all(np.isfinite(value)), bound

@@ -79,7 +79,8 @@ def test_eager_graph_and_xla_agree(case):
     compiled = tf.function(model)
     assert_same(numbers(eager), numbers(compiled(x, num_samples=2, seed=seed(1))), rtol=1e-5, atol=1e-5)
     likelihood, prior = model.log_joint(eager.latents, x)
-    assert_same(likelihood, eager.log_likelihood, rtol=1e-5)
+    if eager.latents:  # which say how many draws there are
+        assert_same(likelihood, eager.log_likelihood, rtol=1e-5)
     if model.supports_jit:
         jitted, jitted_prior = tf.function(model.log_joint, jit_compile=True)(eager.latents, x)
         assert_same(jitted, likelihood, rtol=1e-5)

@@ -1,6 +1,6 @@
-"""The particle filter and its bound, against a linear-Gaussian state-space model whose likelihood Kalman's filter gives.
+"""The particle filter and its bound, on a linear-Gaussian state-space model whose likelihood Kalman's filter gives.
 
-    z_t ~ N(a z_t-1, 1), z_0 = 0,   x_t ~ N(z_t, 0.5^2),   q(z_t | z_t-1, x_t) = N(a z_t-1 + pull x_t, 1)
+z_t ~ N(a z_t-1, 1), z_0 = 0,   x_t ~ N(z_t, 0.5^2),   q(z_t | z_t-1, x_t) = N(a z_t-1 + pull x_t, 1)
 """
 
 import numpy as np
@@ -130,7 +130,9 @@ def test_the_weights_count_beta_times_the_kl():
     model = fivo(1.0, pull=0.3, beta=0.5)
     trace = estimates(model, 3, 4).temper(0.5)
     weight = trace.blocks["log_likelihood"] - trace.blocks["kl"]
-    np.testing.assert_allclose(trace.log_weight[:, 0], tf.reduce_sum(trace.blocks["ends"] * weight, -1)[:, 0], rtol=1e-4)
+    np.testing.assert_allclose(
+        trace.log_weight[:, 0], tf.reduce_sum(trace.blocks["ends"] * weight, -1)[:, 0], rtol=1e-4
+    )
 
 
 def test_ancestors_are_expected_in_proportion_to_the_weights():

@@ -19,7 +19,7 @@ from zoo.training import Checkpoint, ExponentialMovingAverage, Linear
 from zoo.training.checkpoint import FILE
 
 TC = {"name": "factor_tc", "weight": 2.0, "hidden_units": [16], "learning_rate": 1e-2}
-MODELS = [name for name in zoo.list_models() if "prior" in model_class(name)[0].capabilities]
+MODELS = [name for name in zoo.list_models() if model_class(name)[0].capabilities >= {"prior", "decoder"}]
 
 
 def codes(z, number=1):

@@ -6,7 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import assert_same, numbers, random_batch, seed, shaken, small
+from ai_edge_litert.interpreter import Interpreter
+from support import assert_same, numbers, random_batch, seed, shaken, small, tiered
 
 import zoo
 from zoo.creation import model_class
@@ -45,7 +46,9 @@ def every(steps, features=2):
 @each
 def test_the_probabilities_of_all_binary_sequences_sum_to_one(name, steps):
     model, x = made(name), every(steps)
-    runs = tf.stack([tf.exp(model.log_prob(x, 2000, seed=i, resample=i % 2 == 1)) for i in range(12 if name in LATENT else 1)])
+    runs = tf.stack(
+        [tf.exp(model.log_prob(x, 2000, seed=i, resample=i % 2 == 1)) for i in range(12 if name in LATENT else 1)]
+    )
     total = tf.reduce_sum(runs, 1).numpy()
     error = 4 * total.std() / len(total) ** 0.5 + 1e-4
     assert abs(total.mean() - 1) < error < 0.05
@@ -264,6 +267,8 @@ def test_the_filter_is_the_steps_one_by_one_and_knows_no_future(name):
         (lambda m, x: small("vrnn", cell="gur"), "did you mean gru"),
         (lambda m, x: small("vrnn", data_shape=(3,)), "data_shape is"),
         (lambda m, x: small("vrnn", masked=True, likelihood="normal_mixture"), "a likelihood of each value"),
+        (lambda m, x: small("vrnn", penalties=["mmd"]), "penalties compare one code an example"),
+        (lambda m, x: small("rnn_baseline", latent_dim=2), "takes no argument 'latent_dim'"),
         (lambda m, x: small("vrnn", truncate=0), "truncate must be positive"),
     ],
 )
@@ -271,3 +276,22 @@ def test_bad_input_is_said_in_one_line(call, said):
     model = small("vrnn")
     with pytest.raises(InvalidInput, match=said):
         call(model, random_batch(model, 3)["x"])
+
+
+# ---------------------------------------------------------------- exports
+
+
+@pytest.mark.parametrize("name", tiered(NAMES, ["vrnn"].__contains__))
+def test_a_stream_of_a_hundred_steps_is_the_whole_sequence_in_both_exports(name, tmp_path):
+    model = made(name)
+    x = tf.constant(np.random.RandomState(0).randint(0, 2, (1, 100, 2)), tf.float32)
+    signatures = tf.saved_model.load(str(zoo.export_saved_model(model, tmp_path / "saved"))).signatures
+    whole = signatures["filter"](x=x, length=tf.constant([100]))
+    lite = Interpreter(str(zoo.export_tflite(model, tmp_path / "step.tflite", endpoints="step")))
+    for step in (signatures["step"], lite.get_signature_runner("step")):
+        state = {f"state_{key}": value.numpy() for key, value in model.start(1).items()}
+        for t in range(100):
+            out = step(x_t=x[:, t].numpy(), **state)
+            state = {key: out[key] for key in state}
+            for key in whole:
+                np.testing.assert_allclose(out[key][0], whole[key][0, t], rtol=1e-5, atol=1e-5)

@@ -52,7 +52,7 @@ def test_probabilities_of_all_images_sum_to_one_and_are_the_frequencies_of_sampl
         assert probability.max() > 2 * probability.min(), "the test is blind: the images are equally probable"
         total_error = math.sqrt((error**2).sum())
         assert total_error < 0.01
-        assert abs(probability.sum() - 1) < 4 * total_error
+        assert abs(probability.sum() - 1) < 4 * total_error + 1e-6
 
         samples = images(model.sample(DRAWS, seed=2, **repeated(condition, DRAWS))).reshape(DRAWS, 4)
         counts = np.bincount((samples @ [8, 4, 2, 1]).astype(int), minlength=16)
@@ -126,7 +126,7 @@ def test_bounds_are_ordered_on_every_trace(name):
     model = lively(name)
     trace = model(random_batch(model), num_samples=20, seed=seed(1))
     gap = (trace.log_marginal - trace.elbo).numpy()
-    assert np.all(gap > 0)
+    assert np.all(gap > 0) if trace.latents else np.all(abs(gap) < 1e-5)
     assert np.all(bounds.iwae(trace) <= trace.log_marginal + 1e-5)
     np.testing.assert_allclose(trace.elbo, trace.reconstruction + trace.entropy - mc_kl(trace), rtol=1e-5, atol=1e-5)
 

@@ -69,7 +69,7 @@ def annealed_importance(
     check_positive(**sizes, num_leapfrog_steps=num_leapfrog_steps, limit=limit)
     if dataset is None and not simulated:
         raise InvalidInput("there is nothing to evaluate: give a data set, or simulated=True")
-    model.require("annealed importance sampling", ["bound", "prior"])
+    model.require("annealed importance sampling", ["bound", "prior", "decoder"])
     batches = [batch.fields for batch in examples(model, dataset, limit)] if dataset is not None else []
     conditions = [condition_of(model, fields) for fields in batches] or [{}]
     counts = [size_of(fields) for fields in batches] or [limit]

@@ -249,14 +249,10 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
                 metric.build(p.trace.kl_per_unit[name].shape[-1])
 
     def fake_batch(self, batch_size):
-        """A batch that fits `data_spec`: its lowest values (0 where unbounded; labels are the first class).
-
-        Two steps where their number is open.
-        """
-        return {
-            name: tf.fill([batch_size, *(size or 2 for size in spec.shape)], tf.cast(max(spec.minimum or 0, 0), spec.dtype))
-            for name, spec in self.data_spec.items()
-        }
+        """A batch that fits `data_spec`, sequences of two steps: lowest values (0 where unbounded; the first class)."""
+        shapes = {name: [batch_size, *(size or 2 for size in spec.shape)] for name, spec in self.data_spec.items()}
+        specs = self.data_spec.items()
+        return {name: tf.fill(shapes[name], tf.cast(max(spec.minimum or 0, 0), spec.dtype)) for name, spec in specs}
 
     def __call__(self, inputs, *args, **kwargs):
         """As `call`, of eager inputs that were checked: here, for Keras would wrap the error."""

@@ -35,7 +35,9 @@ class EncoderDecoder(LatentVariableModel):
             decoder = encoder
         self.likelihood_head = LIKELIHOODS.create(likelihood, data_shape=self.data_shape)
         if self.masked and not self.likelihood_head.factorized:
-            raise InvalidInput(f"values that may be missing (masked) need a likelihood of each value, not {likelihood!r}")
+            raise InvalidInput(
+                f"values that may be missing (masked) need a likelihood of each value, not {likelihood!r}"
+            )
         self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
         self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
 

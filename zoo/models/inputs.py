@@ -66,8 +66,8 @@ class Inputs:
     def fields(self, batch):
         """A batch in any of the forms of `named_fields` -> all of the model's fields, and its columns where it has any.
 
-        In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), observed everywhere, or the
-        length of the batch.
+        In their dtypes, uint8 in [0, 1]; an optional field that is left out is unknown (-1), observed everywhere, or
+        the length of the batch.
         """
         batch = named_fields(batch, self.data_spec)
         spec = self.batch_spec

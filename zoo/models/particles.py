@@ -1,6 +1,6 @@
 """A particle filter along a sequence: draws that explain the past badly give their place to those that do it well.
 
-The weights of a block of steps, from one resampling to the next, give the estimate of the likelihood its factor. Gordon,
+The weights of a block of steps, from one resampling to the next, give the estimate of the likelihood a factor. Gordon,
 Salmond & Smith 1993; as a bound Maddison et al. 2017, arXiv:1705.09279, there with multinomial resampling.
 """
 
@@ -53,7 +53,7 @@ def effective_size(weight):
 
 
 def ancestors(weight, uniform, poor):
-    """int32 [S * B]: whose row each particle's row becomes, drawn systematically by log weights [S, B] where `poor` [B].
+    """int32 [S * B]: whose row each row becomes, drawn systematically by log weights [S, B] where `poor` [B].
 
     The S points (uniform + s) / S fall on the particles' shares of the weight, each of which expects S times its share.
     """

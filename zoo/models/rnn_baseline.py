@@ -1,6 +1,6 @@
 """A recurrent network without latents, the contrast that the others are measured against; its log p(x) is exact.
 
-    p(x_t | past) = likelihood(decoder(h_t-1)),   h_t = cell(encoder(x_t), h_t-1)
+p(x_t | past) = likelihood(decoder(h_t-1)),   h_t = cell(encoder(x_t), h_t-1)
 """
 
 import keras
@@ -22,6 +22,10 @@ class RNNBaseline(SequenceModel):
 
     def __init__(self, data_shape=(None, 88), state_dim=32, **kwargs):
         super().__init__(data_shape=data_shape, state_dim=state_dim, latent_dim=0, **kwargs)
+
+    @classmethod
+    def argument_defaults(cls):
+        return {name: default for name, default in super().argument_defaults().items() if name != "latent_dim"}
 
     @classmethod
     def examples(cls):

@@ -10,23 +10,23 @@ example, side by side. What depends on x alone is made before the loop, for all 
 Padded steps leave the state alone and add nothing to any term.
 """
 
+import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.data.spec import TARGET, FieldSpec
-from zoo.distributions import FlowPosterior
+from zoo.data.spec import TARGET, WEIGHT, FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.encoder_decoder import EncoderDecoder
-from zoo.models.particles import blocks_of, particle_body
-from zoo.models.sequence_verbs import SequenceVerbs, expand, time_first
-from zoo.networks.recurrent import cell_of, keep, scan
+from zoo.models.sequence_loop import SequenceLoop, by_draw
+from zoo.models.sequence_verbs import SequenceVerbs, time_first
+from zoo.networks.recurrent import cell_of
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 
 tfd = tfp.distributions
 
 
-class SequenceModel(SequenceVerbs, EncoderDecoder):
+class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
     """A model of sequences x [T, ...] with a latent z_t [D] at every step.
 
     Args:
@@ -62,6 +62,8 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
             check_positive(latent_dim=latent_dim)
         if truncate is not None:
             check_positive(truncate=truncate)
+        if self.penalties:
+            raise InvalidInput("penalties compare one code an example with others; a model of sequences has many")
         if len(data_shape) < 2 or data_shape[0] == 0:
             raise InvalidInput(f"data_shape is (steps or None, features, ...), got {tuple(data_shape)}")
         self.latent_dim, self.state_dim, self.hidden_units = latent_dim, state_dim, tuple(hidden_units)
@@ -166,70 +168,28 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
             count += tf.reduce_sum(real)
         layer.bias.assign(tf.reshape(self.likelihood_head.initial_bias(total / count), layer.bias.shape))
 
-    # The loop
+    # What is printed
 
-    def step(self, state, each):
-        """(the next state, what the step says) at z_t given, drawn by given noise, or at its location."""
-        if self.truncate:
-            state = {name: tf.where(each["cut"] > 0, tf.stop_gradient(value), value) for name, value in state.items()}
-        prior = self.transition(state)
-        q, updated = self.infer(state, prior, each)
-        z, log_q = taken(q, each)
-        code, updated = self.emit(updated, z)
-        base = q.distribution if isinstance(q, FlowPosterior) else q
-        p, base = prior.distribution, base.distribution
-        said = {"z": z, "code": code, "log_q": log_q}
-        said |= {"p_loc": p.loc, "p_scale": p.scale, "q_loc": base.loc, "q_scale": base.scale}
-        return keep(each["real"], self.advance(updated, z, each), state), said
+    def make_metrics(self):
+        super().make_metrics()
+        self.per_step = keras.metrics.Mean(name="elbo_per_step")
 
-    def unroll(self, inputs, draws=1, state=None, filtering=None, **chosen):
-        """(the state after the last real step, name -> [T, draws * B, ...]) of a loop along x.
-
-        Args:
-            state: before the first step, of draws * B rows; None starts afresh.
-            filtering: None, or {"uniform": [T, B], "threshold": share, "beta": weight} of a particle filter.
-            **chosen: z [T, draws * B, D] as given, or the noise of its draws; with neither it is at its location.
-        """
-        x, real = time_first(self.image(inputs)), tf.transpose(self.real(inputs))
-        steps, batch = tf.shape(real)[0], tf.shape(real)[1]
-        state = self.start(draws * batch) if state is None else state
-        shared = self.evidence(self.by_row(self.see, x), real, {name: value[:batch] for name, value in state.items()})
-        shared = {**shared, "real": real}
-        own = {**chosen, "cut": self.cuts(steps)}
-        body = self.step
-        outputs = {"z": self.latent_dim, "code": self.code_size, "log_q": (), "p_loc": self.latent_dim}
-        outputs |= dict.fromkeys(("p_scale", "q_loc", "q_scale"), self.latent_dim)
-        if filtering:
-            shared["x"] = time_first(inputs.get(TARGET, self.image(inputs)))
-            shared |= {mask: time_first(inputs[mask]) for mask in self.fields_of("mask") if mask in inputs}
-            own |= {"uniform": filtering["uniform"], "more": tf.concat([real[1:], tf.zeros_like(real[:1])], 0)}
-            body, more = particle_body(self, draws, **{k: v for k, v in filtering.items() if k != "uniform"})
-            outputs |= more
-            state = {**state, **blocks_of(draws * batch)}
-
-        def each_draw(state, each):
-            rows = {name: tf.tile(each[name], [draws] + [1] * (each[name].shape.rank - 1)) for name in shared}
-            return body(state, {**each, **rows})
-
-        return scan(each_draw, state, {**shared, **own}, outputs)
-
-    def cuts(self, steps):
-        """[T]: 1 in the steps before which gradients stop."""
-        t = tf.range(steps)
-        return tf.cast((t > 0) & (t % (self.truncate or steps) == 0), tf.float32)
-
-    def by_row(self, function, x):
-        """What a function of [N, ...], or of a dict of them, makes of x [T, B, ...] with all steps as rows."""
-        lead = tf.shape(x)[:2]
-        made = function(tf.reshape(x, tf.concat([[-1], x.shape[2:]], 0)))
-        return tf.nest.map_structure(lambda value: tf.reshape(value, tf.concat([lead, value.shape[1:]], 0)), made)
+    def update_metrics(self, p, costs, finite):
+        """As every model's, and the ELBO of a step: the sum over all sequences by the sum of their steps."""
+        rows = p.inputs.get(WEIGHT, 1.0)
+        steps = tf.reduce_sum(rows * tf.reduce_sum(self.real(p.inputs), -1))
+        mean = tf.math.divide_no_nan(tf.reduce_sum(rows * self.terms(p.trace)["elbo"]), steps)
+        self.per_step.update_state(tf.where(finite, mean, 0.0), steps * tf.cast(finite, tf.float32))
+        return super().update_metrics(p, costs, finite)
 
     # The contract
 
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
         shape, filtering = tf.shape(self.image(inputs)), None
         noise_seed, uniform_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
-        noise = tf.random.stateless_normal([shape[1], num_samples * shape[0], self.latent_dim], noise_seed, alg="philox")
+        noise = tf.random.stateless_normal(
+            [shape[1], num_samples * shape[0], self.latent_dim], noise_seed, alg="philox"
+        )
         if "resampling" in needs:
             uniform = tf.random.stateless_uniform([shape[1], shape[0]], uniform_seed, alg="philox")
             threshold = self.bound.keywords.get("threshold", 0.5)
@@ -251,7 +211,7 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
         log_prior = tf.reduce_sum(real * tf.reduce_sum(p.log_prob(found["z"]), -1), -1)
         units = tf.reduce_mean(tf.reduce_sum(real[..., None] * tfd.kl_divergence(q, p), -2), (0, 1))
         trace = Trace(
-            latents={name: real[..., None] * found["z"] for name in self.latent_names},
+            latents=dict.fromkeys(self.latent_names, real[..., None] * found["z"]),
             log_likelihood=log_likelihood,
             log_prior=dict.fromkeys(self.latent_names, log_prior),
             log_posterior=dict.fromkeys(self.latent_names, tf.reduce_sum(real * found["log_q"], -1)),
@@ -283,26 +243,6 @@ class SequenceModel(SequenceVerbs, EncoderDecoder):
         if "mask" in inputs:
             return real * tf.reduce_sum(inputs["mask"] * likelihood.distribution.log_prob(value), event)
         return real * likelihood.log_prob(value)
-
-
-def taken(q, each):
-    """(z, log q(z)): given as it is; else drawn by noise, or at the location where there is none."""
-    flow = isinstance(q, FlowPosterior)
-    base = q.distribution if flow else q
-    if "z" in each:
-        return each["z"], tf.zeros_like(base.mean()[:, 0]) if flow else base.log_prob(each["z"])
-    z = base.mean() + base.stddev() * each["noise"] if "noise" in each else base.mean()
-    log_q = base.log_prob(z)
-    if not flow:
-        return z, log_q
-    z, log_det = q.push(z)
-    return z, log_q - log_det
-
-
-def by_draw(value, draws):
-    """[T, draws * B, ...] -> [draws, 1, B, T, ...]; of one row for all draws [1, 1, B, T]."""
-    rows = tf.reshape(value, tf.concat([[tf.shape(value)[0], draws, -1], tf.shape(value)[2:]], 0))
-    return tf.transpose(rows, [1, 2, 0, *range(3, rows.shape.rank)])[:, None]
 
 
 def concat(*parts):

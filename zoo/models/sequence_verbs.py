@@ -5,7 +5,6 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.spec import FieldSpec
 from zoo.distributions import FlowPosterior, location, scale
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.verbs import renamed
@@ -69,8 +68,8 @@ class SequenceVerbs:
     def predict_next(self, x, num_samples=100, seed=None, **condition):
         """([B, T, ...], [B, T]): the mean of each step given those before it, and its log score in nats.
 
-        The mean is at the prior's location; the scores are a particle filter's estimates of log p(x_t | x_1..t-1), which
-        add up to its estimate of log p(x).
+        The mean is at the prior's location; the scores are a particle filter's estimates of log p(x_t | x_1..t-1),
+        which add up to its estimate of log p(x).
         """
         check_positive(num_samples=num_samples)
         inputs = self.inputs_of(x, condition)

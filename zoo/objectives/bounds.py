@@ -1,7 +1,7 @@
 """Bounds on log p(x): functions of a trace, [S, C, B] -> [B], in nats. Models maximise their mean.
 
-A bound says by `needs` what a model must offer for its gradient ("path") or its value, and by `for_inference` which other bound the
-inference model's weights maximise, where that is not the same.
+A bound says by `needs` what a model must offer for its gradient ("path") or its value, and by `for_inference` which
+other bound the inference model's weights maximise, where that is not the same.
 """
 
 import functools
@@ -154,6 +154,8 @@ def kl_balancing(trace):
     whole batch's mean KL. After Vahdat & Kautz 2020, arXiv:2007.03898, appendix A.
     """
     kl = trace.kl
+    if not kl:
+        return elbo(trace)
     units = {name: math.prod(latent.shape[3:]) for name, latent in trace.latents.items()}
     density = {name: batch_mean(value, trace) / units.get(name, 1) + 1e-3 for name, value in kl.items()}
     mean = sum(density.values()) / len(density)
