@@ -44,6 +44,7 @@ setup(
         "pillow>=12.3,<14",
         "typer>=0.20",
         "rich>=13",
+        "mido>=1.3.2",
     ],
     extras_require={
         "test": TESTS,

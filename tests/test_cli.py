@@ -14,6 +14,7 @@ import zoo.pictures  # noqa: F401  (registers the kinds)
 from zoo import cli
 from zoo.registry import PICTURES
 
+OTHERS = {"levels", "styles", "analogies", "piano_roll", "waveform", "spectrogram"}  # pictures of other models
 COMMANDS = typer.main.get_command(cli.app).commands
 
 
@@ -280,7 +281,7 @@ def test_draws_are_not_means(zoo, run_folder, tmp_path):
     assert (tmp_path / "--mean.png").read_bytes() != (tmp_path / "--draws.png").read_bytes()
 
 
-@pytest.mark.parametrize("kind", sorted(PICTURES.keys() - {"levels", "styles", "analogies"}))
+@pytest.mark.parametrize("kind", sorted(PICTURES.keys() - OTHERS))
 def test_plot(zoo, run_folder, tmp_path, kind):
     code, _, lines = zoo("plot", run_folder, "--kind", kind, "--output", tmp_path / "a.png")
     assert code == 0, lines

@@ -35,9 +35,9 @@ def test_prepared_data_is_what_the_catalogue_says(data_dir, name):
 
 
 def test_builders_have_the_features_and_read_the_files_of_the_prepared_folders(data_dir, tmp_path):
-    from zoo.data.builders import BUILDERS
+    from zoo.data import builders, sequence_builders
 
-    for name, builder in BUILDERS.items():
+    for name, builder in {**builders.BUILDERS, **sequence_builders.BUILDERS}.items():
         features = builder(data_dir=tmp_path).info.features
         stored = json.loads(Path(data_dir, name, "1.0.0", "features.json").read_text())
         assert features.to_json()["content"]["features"] == stored["featuresDict"]["features"]
@@ -51,15 +51,15 @@ def test_builders_have_the_features_and_read_the_files_of_the_prepared_folders(d
 def fake_downloads(tmp_path, monkeypatch):
     """Serve the authors' files from `tmp_path`, by file name; checksums are not asked for."""
     tfds = pytest.importorskip("tensorflow_datasets")
-    from zoo.data import builders
+    from zoo.data import sources
 
     def download(self, urls):
         return {part: tmp_path / url.rsplit("/", 1)[-1] for part, url in urls.items()}
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
     monkeypatch.setattr("zoo.data.prepare._check_network", lambda builder: None)
-    unchecked = {n: {p: (url, None) for p, (url, _) in parts.items()} for n, parts in builders._SOURCES.items()}
-    monkeypatch.setattr(builders, "_SOURCES", unchecked)
+    unchecked = {n: {p: (url, None) for p, (url, _) in parts.items()} for n, parts in sources.SOURCES.items()}
+    monkeypatch.setattr(sources, "SOURCES", unchecked)
     return tmp_path
 
 
@@ -122,10 +122,76 @@ def test_silhouettes_are_transposed_and_inverted(fake_downloads):
 
 
 def test_a_file_with_another_checksum_is_refused(fake_downloads, monkeypatch):
-    from zoo.data import builders
+    from zoo.data import sources
 
     save_silhouettes(fake_downloads, np.zeros((2, 28, 28), "uint8"))
-    url = builders._SOURCES["caltech_silhouettes_28x28"]["split1"][0]
-    monkeypatch.setitem(builders._SOURCES, "caltech_silhouettes_28x28", {"split1": (url, "0" * 64)})
+    url = sources.SOURCES["caltech_silhouettes_28x28"]["split1"][0]
+    monkeypatch.setitem(sources.SOURCES, "caltech_silhouettes_28x28", {"split1": (url, "0" * 64)})
     with pytest.raises(InvalidInput, match="SHA-256 differs"):
         prepare_dataset("caltech_silhouettes_28x28", fake_downloads / "data")
+
+
+MUSIC = {
+    "jsb_chorales": "JSB_Chorales",
+    "nottingham": "Nottingham",
+    "piano_midi": "Piano_midi",
+    "muse_data": "MuseData",
+}
+
+
+def stored(name, split, data_dir):
+    """The prepared examples of a split, in their order."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(Path(data_dir, name, "1.0.0"))
+    return list(tfds.as_numpy(builder.as_dataset(split=split)))
+
+
+def assert_same_examples(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        for key, value in other.items():
+            np.testing.assert_array_equal(one[key], value)
+
+
+@pytest.mark.parametrize("name", MUSIC)
+def test_music_that_is_built_equals_the_prepared_folder_record_by_record(data_dir, fake_downloads, name):
+    import scipy.io
+
+    content = {}
+    for split, part in {"train": "train", "validation": "valid", "test": "test"}.items():
+        examples = sorted(stored(name, split, data_dir), key=lambda example: example["index"])
+        cells = np.empty((1, len(examples)), object)
+        cells[0] = [example["piano_roll"].astype("float64") for example in examples]
+        content[f"{part}data"] = cells
+    scipy.io.savemat(fake_downloads / f"{MUSIC[name]}.mat", content)
+    for split, examples in read_all(name, fake_downloads / "data").items():
+        assert_same_examples(examples, stored(name, split, data_dir))
+
+
+@pytest.mark.slow
+def test_speech_that_is_built_equals_the_prepared_folder_record_by_record(data_dir, fake_downloads):
+    import io
+
+    from scipy.io import wavfile
+
+    with zipfile.ZipFile(fake_downloads / "v1.0.10.zip", "w") as archive:
+        archive.writestr("free-spoken-digit-dataset-1.0.10/README.md", "")
+        for split in ("test", "train"):
+            for example in stored("free_spoken_digit", split, data_dir):
+                file = io.BytesIO()
+                wavfile.write(file, 8000, example["audio"])
+                name = f"free-spoken-digit-dataset-1.0.10/recordings/{example['filename'].decode()}"
+                archive.writestr(name, file.getvalue())
+    for split, examples in read_all("free_spoken_digit", fake_downloads / "data").items():
+        assert_same_examples(examples, stored("free_spoken_digit", split, data_dir))
+
+
+def test_a_file_of_other_sequences_is_refused(fake_downloads):
+    import scipy.io
+
+    cells = np.empty((1, 1), object)
+    cells[0, 0] = np.full((5, 88), 2)
+    scipy.io.savemat(fake_downloads / "JSB_Chorales.mat", {f"{p}data": cells for p in ("train", "valid", "test")})
+    with pytest.raises(InvalidInput, match="sequence 0 of jsb_chorales is no roll"):
+        prepare_dataset("jsb_chorales", fake_downloads / "data")

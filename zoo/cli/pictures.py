@@ -3,14 +3,21 @@
 import pathlib
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from zoo import index
 from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
 from zoo.cli.arrays import in_batches, is_array, target, write_arrays
+from zoo.cli.played import PLAYED, write_draws
+from zoo.errors import check_positive
 
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
 File = Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write.")]
+Sample = Annotated[
+    pathlib.Path | None,
+    typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write; .mid or .wav of models of sequences."),
+]
 Format = Annotated[str | None, typer.Option(help="png, npz or npy; else as the output ends.")]
 KINDS = ", ".join(entry.name for entry in index.entries("pictures"))
 
@@ -18,18 +25,39 @@ KINDS = ", ".join(entry.name for entry in index.entries("pictures"))
 @app.command()
 def sample(
     name: Name,
-    output: File = None,
+    output: Sample = None,
     format: Format = None,
-    count: Annotated[int, typer.Option(help="How many.")] = 64,
+    count: Annotated[int | None, typer.Option(help="How many: 64 images, 1 sequence, if not said.")] = None,
     seed: Seed = 0,
-    mean: Annotated[bool, typer.Option("--mean/--draws", help="Show the means of p(x | z), or draws from it.")] = True,
+    mean: Annotated[
+        bool | None,
+        typer.Option("--mean/--draws", help="The means of p(x | z), as of images if not said, or draws from it."),
+    ] = None,
+    length: Annotated[int | None, typer.Option(help="Frames of a sequence; quarter notes of music.")] = None,
 ):
-    """Draw images, as a picture or as the array x (with labels y). Example: zoo sample vae_mnist --count 64"""
-    path = target(output, format, "samples")
+    """Draw images, as a picture or as the array x (with labels y); or music and sound, as files to play.
+
+    Draws of music come one after another in one file. Example: zoo sample vae_mnist --count 64
+    """
+    heard = output is not None and format is None and output.suffix.lower() in PLAYED
+    path = output if heard else target(output, format, "samples")
+    subject = subject_of(name)
+    sequence = "steps" in subject.model.offers
+    count = (1 if sequence else 64) if count is None else count
+    mean = not sequence if mean is None else mean
+    if length is not None:
+        check_positive(length=length)
+        subject.model.require("--length", ["steps"])
+    if heard:
+        return write_draws(subject, path, count, seed, mean, length)
+    if sequence and not is_array(path):
+        kind = "piano_roll" if subject.is_music else "waveform"
+        return picture(name, kind, path, count=count, seed=seed, mean=mean, length=length)
     if not is_array(path):
         return picture(name, "samples", path, count=count, seed=seed, mean=mean)
-    subject = subject_of(name)
     subject.model.require("zoo sample", ["prior"])
+    if sequence:
+        return write(path, {"x": np.asarray(subject.model.sample(count, seed=seed, mean=mean, length=length))})
     from zoo.pictures.samples import drawn
 
     images, condition = drawn(subject, count, seed, mean)

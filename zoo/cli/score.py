@@ -32,7 +32,7 @@ def score(
     if output:
         check_array(output)
     subject = subject_of(name, input)
-    from zoo.data import load_dataset, names_of
+    from zoo.data import LENGTH, load_dataset, names_of, stored_order
     from zoo.evaluation import score_each
 
     subject.model.require("zoo score", ["bound"])
@@ -40,6 +40,9 @@ def score(
     dataset = load_dataset(arrays, batch_size=100, shuffle=False, labels="y" in arrays)
     with progress(f"scoring {len(arrays['x'])} images") as report:
         scores = score_each(subject.model, dataset, num_samples, seed=seed, progress=report)
+    if LENGTH in arrays:
+        order = stored_order(arrays[LENGTH])
+        scores = {key: value[order] for key, value in scores.items()}
     if output:
         return write(output, scores)
     names = names_of(input, len(arrays["x"])) if input else list(map(str, range(len(arrays["x"]))))

@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 
-from zoo.data.catalogue import DATASETS, SPLITS, list_datasets, resolve_data_dir
+from zoo.data.catalogue import DATASETS, list_datasets, resolve_data_dir
 from zoo.data.check import check_batch
+from zoo.data.division import check_split, divide, divided, list_files, own_splits
 from zoo.data.files import ARRAYS, IMAGES, read_arrays, read_images
+from zoo.data.midi import MIDI
 from zoo.data.prepare import read_split
+from zoo.data.sequences import is_sequences, is_sound, kind_of, load_sequences
+from zoo.data.sound import SOUNDS
 from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, check_positive, choose, nearest
 
-_ALL = (*SPLITS, "all")
 
-
-def load_arrays(source="digits", split="train", *, labels=False, limit=None, data_dir=None):
+def load_arrays(source="digits", split="train", *, labels=False, limit=None, data_dir=None, frame=None, rate=None):
     """One split as a dict of arrays: "x" [N, H, W, C] and, with `labels`, "y" int32 [N].
+
+    Sequences are "x" float32 [N, T, *features], padded with zeros to the longest, and "length" int32 [N].
 
     Args:
         source: a name (`list_datasets`); a folder of PNG or JPEG images, or one image; an .npy or .npz file; an array,
@@ -25,11 +29,17 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
         split: "train", "validation", "test" or "train+validation"; folders and files also know "all". Arrays in
             memory have no splits: they are taken whole.
         limit: only the first `limit` examples.
+        frame, rate: as `load_dataset`'s.
 
     Arrays of named data sets are cached and read-only. Images of uint8 stay so, other numbers become float32, and
     labels and other whole numbers beside the images int32.
     """
-    if isinstance(source, str) and source in DATASETS:
+    if is_sequences(source):
+        given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
+        arrays = load_sequences(source, split, **given).padded()
+    elif frame is not None or rate is not None:
+        raise InvalidInput(f"frame and rate are for waveforms, and {describe_source(source)} has none")
+    elif isinstance(source, str) and source in DATASETS:
         arrays = _named(source, split, str(resolve_data_dir(data_dir)))
     elif isinstance(source, (str, os.PathLike)):
         arrays = _from_path(source, split, data_dir)
@@ -47,13 +57,15 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, dat
     return arrays
 
 
-def load_fields(source, data_spec, limit=None):
+def load_fields(source, data_spec, limit=None, rate=None):
     """The whole of a source as a model with this `data_spec` takes it: a dict of arrays, checked.
 
-    Labels are left out unless the model cannot do without.
+    Labels are left out unless the model cannot do without. Waveforms are cut into frames as long as the model's, and
+    have `rate` samples a second.
     """
     needed = any(name == LABELS and not spec.optional for name, spec in data_spec.items())
-    arrays = load_arrays(source, "all", labels=needed, limit=limit)
+    sound = {"frame": next(iter(data_spec.values())).shape[-1], "rate": rate} if is_sound(source) else {}
+    arrays = load_arrays(source, "all", labels=needed, limit=limit, **sound)
     check_batch(arrays, data_spec)
     return arrays
 
@@ -61,9 +73,10 @@ def load_fields(source, data_spec, limit=None):
 def names_of(source, count):
     """What `count` examples of a source are called: their files' names, or numbers."""
     path = Path(source)
+    endings = kind_of(path) or IMAGES
     if path.is_dir() and not (path / "train").is_dir():
-        return [str(file.relative_to(path)) for file, _ in list_images(path)][:count]
-    return [path.name] if path.suffix.lower() in IMAGES else list(map(str, range(count)))
+        return [str(file.relative_to(path)) for file, _ in list_files(path, endings)][:count]
+    return [path.name] if path.suffix.lower() in endings else list(map(str, range(count)))
 
 
 def describe_source(source):
@@ -88,28 +101,14 @@ def _digits(split):
 
     digits = load_digits()
     x = np.round(digits.images * (255 / 16)).astype("uint8")[..., None]
-    rows = _divide(len(x), (200, 200))[split]
+    rows = divide(len(x), (200, 200))[split]
     return {"x": x[rows], "y": digits.target[rows].astype("int32")}
-
-
-def _divide(count, held_out):
-    """Split name -> row numbers under one fixed permutation; `held_out` = sizes of validation and test."""
-    order = np.random.RandomState(0).permutation(count)  # RandomState: its stream is frozen for good
-    first, second = count - sum(held_out), count - held_out[1]
-    return {
-        "train": order[:first],
-        "validation": order[first:second],
-        "test": order[second:],
-        "train+validation": order[:second],
-        "all": np.arange(count),
-    }
 
 
 def _from_path(source, split, data_dir):
     """Arrays of a folder or file, divided 80/10/10 by a fixed permutation unless it brings its own splits."""
     path = Path(source).expanduser()
-    if split not in _ALL:
-        raise InvalidInput(f"unknown split {split!r}; {nearest(split, _ALL)}")
+    check_split(split)
     if path.is_dir():
         if (path / "train").is_dir():
             return _own_splits(path, split)
@@ -119,27 +118,19 @@ def _from_path(source, split, data_dir):
     elif path.suffix.lower() in IMAGES and path.is_file():
         arrays = {"x": read_images([path])}
     elif path.is_file():
-        raise InvalidInput(f"{str(source)!r} is none of {', '.join((*ARRAYS, *IMAGES))}, and no folder of images")
+        raise InvalidInput(f"{str(source)!r} is none of {', '.join((*ARRAYS, *IMAGES, *MIDI, *SOUNDS))}, and no folder")
     elif isinstance(source, str) and not path.suffix and os.sep not in source:
         raise InvalidInput(f"unknown data set {source!r}; {nearest(source, list_datasets(data_dir))}")
     else:
         raise InvalidInput(f"there is no file or folder {str(source)!r}")
-    count = len(arrays["x"])
-    tenth = count // 10
-    if split != "all" and not tenth:
-        raise InvalidInput(f"{str(source)!r} holds {count} examples, too few to divide: use split='all'")
-    rows = slice(None) if split == "all" else _divide(count, (tenth, tenth))[split]
+    rows = divided(source, split, len(arrays["x"]))
     return {k: v[rows] for k, v in arrays.items()}
 
 
 def _own_splits(path, split):
     """Arrays of a folder with sub-folders train, validation and test."""
-    names = [s for s in SPLITS[:3] if (path / s).is_dir()] if split == "all" else split.split("+")
-    missing = [n for n in names if not (path / n).is_dir()]
-    if missing:
-        raise InvalidInput(f"{str(path)!r} has a folder 'train' but no folder {missing[0]!r}")
-    classes = sorted({d.name for n in names for d in (path / n).iterdir() if d.is_dir()})
-    parts = [_from_folder(path / n, classes) for n in names]
+    folders, classes = own_splits(path, split)
+    parts = [_from_folder(folder, classes) for folder in folders]
     shapes = {p["x"].shape[1:] for p in parts}
     if len(shapes) > 1:
         raise InvalidInput(f"{str(path)!r} holds images of several sizes: {sorted(shapes)}")
@@ -148,24 +139,9 @@ def _own_splits(path, split):
 
 def _from_folder(path, classes=None):
     """Images of a folder, sorted by path: x uint8 [N, H, W, C]; y int32 [N] where every sub-folder is a class."""
-    files = list_images(path, classes)
+    files = list_files(path, IMAGES, classes)
     x, y = read_images([f for f, _ in files]), np.array([k for _, k in files], "int32")
     return {"x": x} if y[0] < 0 else {"x": x, "y": y}
-
-
-def list_images(path, classes=None):
-    """[(file, class)] of a folder, sorted by path; the class is -1 where the images are in the folder itself."""
-
-    def images(folder):
-        return sorted(f for f in folder.iterdir() if f.suffix.lower() in IMAGES)
-
-    classes = sorted(d.name for d in path.iterdir() if d.is_dir()) if classes is None else classes
-    files = [(f, -1) for f in images(path)]
-    if not files:
-        files = [(f, k) for k, name in enumerate(classes) if (path / name).is_dir() for f in images(path / name)]
-    if not files:
-        raise InvalidInput(f"no PNG or JPEG images in {str(path)!r}")
-    return files
 
 
 def _from_arrays(arrays):

@@ -4,63 +4,14 @@ What they write equals the authors' files record by record: the keys, and with t
 depend only on the place of an example in the authors' files, so splits cut by position are the same everywhere.
 """
 
-import hashlib
 import zipfile
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.data.class_names import CALTECH_SILHOUETTES, OMNIGLOT_ALPHABETS
-from zoo.errors import InvalidInput
-
-_OMNIGLOT_URL = "https://github.com/brendenlake/omniglot/raw/master/python/"
-_SOURCES = {  # data set -> part -> (address, SHA-256 or None where nobody registered one)
-    "omniglot_28x28": {
-        "background": (
-            f"{_OMNIGLOT_URL}images_background.zip",
-            "ad41ab679c8b5d90b271ef46be6987cc81211774a695c29dcc5367b2b26ee640",
-        ),
-        "evaluation": (
-            f"{_OMNIGLOT_URL}images_evaluation.zip",
-            "1f61a8f3366785b057fc117d9228e78a16e3d976c8953b2a10fcc74cf0609cee",
-        ),
-    },
-    "frey_faces": {"frames": ("https://cs.nyu.edu/~roweis/data/frey_rawface.mat", None)},
-    "caltech_silhouettes_28x28": {
-        "split1": (
-            "https://people.cs.umass.edu/~marlin/data/caltech101_silhouettes_28_split1.mat",
-            "eb6735e8d84b1850fabc5590124aab1755e90c9fd28123585324398405e1e42a",
-        )
-    },
-}
-
-
-def _addresses(builder_name):
-    """Where the authors' files are."""
-    return tuple(url for url, _ in _SOURCES[builder_name].values())
-
-
-def _download(builder_name, dl_manager):
-    """Part -> local path of the authors' files, refused where their SHA-256 is not the registered one."""
-    sources = _SOURCES[builder_name]
-    paths = {part: Path(p) for part, p in dl_manager.download({k: url for k, (url, _) in sources.items()}).items()}
-    for part, (url, expected) in sources.items():
-        if expected and hashlib.sha256(paths[part].read_bytes()).hexdigest() != expected:
-            raise InvalidInput(f"the file at {url} is not the one {builder_name} is made of: its SHA-256 differs")
-    return paths
-
-
-def _read_mat(path, **shapes):
-    """Arrays of a .mat file by name; `shapes` gives the expected size of each axis, None for any."""
-    import scipy.io
-
-    content = scipy.io.loadmat(path)
-    for name, shape in shapes.items():
-        got = content[name].shape if name in content else None
-        if got is None or len(got) != len(shape) or any(w not in (None, g) for g, w in zip(got, shape, strict=True)):
-            raise InvalidInput(f"{path.name} holds {name} of shape {got}, expected {shape}")
-    return content
+from zoo.data.sources import addresses, download, read_mat
 
 
 def area_average(drawing):
@@ -79,7 +30,7 @@ class Omniglot28x28(tfds.core.GeneratorBasedBuilder):
     """Omniglot drawings [105, 105] reduced to [28, 28, 1], strokes bright."""
 
     name = "omniglot_28x28"
-    ADDRESSES = _addresses("omniglot_28x28")
+    ADDRESSES = addresses("omniglot_28x28")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -103,7 +54,7 @@ class Omniglot28x28(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        archives = _download(self.name, dl_manager)
+        archives = download(self.name, dl_manager)
         return {
             "train": self._generate_examples(archives, range(1, 16)),
             "test": self._generate_examples(archives, range(16, 21)),
@@ -139,7 +90,7 @@ class FreyFaces(tfds.core.GeneratorBasedBuilder):
     """Frames of a video of Brendan Frey's face, uint8 [28, 20, 1]."""
 
     name = "frey_faces"
-    ADDRESSES = _addresses("frey_faces")
+    ADDRESSES = addresses("frey_faces")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -159,11 +110,11 @@ class FreyFaces(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        return {"train": self._generate_examples(_download(self.name, dl_manager)["frames"])}
+        return {"train": self._generate_examples(download(self.name, dl_manager)["frames"])}
 
     def _generate_examples(self, path):
         """Yield (frame, example); the file holds ff [560, frames], an image to a column, row after row."""
-        frames = _read_mat(path, ff=(28 * 20, None))["ff"].T.reshape(-1, 28, 20, 1)
+        frames = read_mat(path, ff=(28 * 20, None))["ff"].T.reshape(-1, 28, 20, 1)
         for frame, image in enumerate(frames):
             yield frame, {"image": image.astype("uint8"), "frame": frame}
 
@@ -172,7 +123,7 @@ class CaltechSilhouettes28x28(tfds.core.GeneratorBasedBuilder):
     """Filled outlines of the objects in Caltech 101, uint8 [28, 28, 1], 0 or 255, object bright."""
 
     name = "caltech_silhouettes_28x28"
-    ADDRESSES = _addresses("caltech_silhouettes_28x28")
+    ADDRESSES = addresses("caltech_silhouettes_28x28")
     VERSION = tfds.core.Version("1.0.0")
     RELEASE_NOTES = {"1.0.0": "Initial release."}
 
@@ -193,13 +144,13 @@ class CaltechSilhouettes28x28(tfds.core.GeneratorBasedBuilder):
         )
 
     def _split_generators(self, dl_manager):
-        path = _download(self.name, dl_manager)["split1"]
+        path = download(self.name, dl_manager)["split1"]
         parts = {"train": "train", "validation": "val", "test": "test"}
         return {split: self._generate_examples(path, part) for split, part in parts.items()}
 
     def _generate_examples(self, path, part):
         """Yield (row, example); the file holds <part>_data [N, 784], images column by column, and labels from 1."""
-        content = _read_mat(path, **{f"{part}_data": (None, 28 * 28)})
+        content = read_mat(path, **{f"{part}_data": (None, 28 * 28)})
         images = content[f"{part}_data"].reshape(-1, 28, 28).transpose(0, 2, 1)[..., None]
         labels = content[f"{part}_labels"].ravel()
         for row, (image, label) in enumerate(zip(images, labels, strict=True)):

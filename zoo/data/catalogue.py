@@ -10,7 +10,10 @@ SPLITS = ("train", "validation", "test", "train+validation")
 
 
 class DatasetInfo(NamedTuple):
-    """One named data set; `parts` maps our splits to (TFDS split expression, number of examples)."""
+    """One named data set; `parts` maps our splits to (TFDS split expression, number of examples).
+
+    The shape of an example is (H, W, C) of images, (None, 88) of piano rolls and (None,) of waveforms.
+    """
 
     title: str
     shape: tuple
@@ -23,6 +26,8 @@ class DatasetInfo(NamedTuple):
     version: str | None = None  # of the TFDS folder; None: not from TFDS
     scale: int = 1  # factor that brings the stored pixels to 0..255
     label: str = "label"
+    field: str = "image"  # TFDS' name of what is modelled: image, piano_roll or audio
+    rate: int | None = None  # samples a second
     only_prepared: bool = False  # no builder: usable only where the folder is
 
 
@@ -42,6 +47,29 @@ _DYNAMIC = (
     "The last 5,000 training images are the validation set. Papers binarise: 'dynamic' draws every pixel anew with its "
     "grey value as the probability each time an image is seen (in test once, under a fixed seed)"
 )
+
+_TAKES = {  # of each of the 60 pairs of a digit and a speaker: takes 10-49, then 5-9
+    part: "+".join(f"train[{45 * pair + first}:{45 * pair + last}]" for pair in range(60))
+    for part, first, last in (("train", 0, 40), ("validation", 40, 45))
+}
+
+
+def _rolls(title, train, validation, test, protocol, source):
+    """A set of piano rolls in the division of Boulanger-Lewandowski et al. (2012)."""
+    return DatasetInfo(
+        title=title,
+        shape=(None, 88),
+        parts=_parts(("train", train), ("validation", validation), ("test", test)),
+        num_classes=None,
+        values="0 or 1; entry k of a frame is MIDI note 21 + k",
+        protocol=f"The division of Boulanger-Lewandowski et al. (2012). {protocol} Likelihoods are nats a frame: "
+        "papers give the mean over sequences of each one's mean, or that over all frames: say which.",
+        licence="none stated",
+        source=f"N. Boulanger-Lewandowski, Y. Bengio, P. Vincent, arXiv:1206.6392; {source}",
+        version="1.0.0",
+        field="piano_roll",
+    )
+
 
 DATASETS = {
     "digits": DatasetInfo(
@@ -140,6 +168,45 @@ DATASETS = {
         version="1.0.0",
         only_prepared=True,
     ),
+    "jsb_chorales": _rolls(
+        "JSB Chorales, piano rolls",
+        *(229, 76, 77),
+        protocol="A frame is a quarter note; 25 to 160 frames; four voices, between notes 43 and 96.",
+        source="music by J. S. Bach",
+    ),
+    "nottingham": _rolls(
+        "Nottingham, piano rolls",
+        *(694, 173, 170),
+        protocol="Folk tunes with chords; 40 to 1,793 frames.",
+        source="E. Foxley's database of tunes",
+    ),
+    "piano_midi": _rolls(
+        "Piano-midi.de, piano rolls",
+        *(87, 12, 25),
+        protocol="Classical piano music; 65 to 3,857 frames.",
+        source="B. Krueger, piano-midi.de",
+    ),
+    "muse_data": _rolls(
+        "MuseData, piano rolls",
+        *(524, 135, 124),
+        protocol="Orchestral and piano music; 9 to 4,273 frames.",
+        source="CCARH, musedata.org",
+    ),
+    "free_spoken_digit": DatasetInfo(
+        title="Free Spoken Digits, 8 kHz waveforms",
+        shape=(None,),
+        parts=_parts((_TAKES["train"], 2400), (_TAKES["validation"], 300), ("test", 300)),
+        num_classes=10,
+        values="int16 -32768..32767, divided by 32768",
+        protocol="Six speakers say each digit 50 times. The authors' test set is takes 0-4; no validation set is "
+        "published, here it is takes 5-9. Cut into frames of 200 samples (25 ms), as in VRNN papers; a last frame that "
+        "is not full is left out.",
+        licence="CC BY-SA 4.0",
+        source="Z. Jackson and contributors, github.com/Jakobovski/free-spoken-digit-dataset",
+        version="1.0.0",
+        field="audio",
+        rate=8000,
+    ),
 }
 
 
@@ -166,8 +233,9 @@ def list_datasets(data_dir=None):
 def describe_dataset(name, data_dir=None):
     """What is known about a named data set, as a dict that JSON can hold.
 
-    Keys: name, title, shape (H, W, C), splits (name -> number of examples), num_classes (None: no labels), values,
-    protocol, licence, source, version, available (True: usable without a network).
+    Keys: name, title, shape (of an example; None: any length), splits (name -> number of examples), num_classes (None:
+    no labels), values, protocol, licence, source, version, rate (samples a second of waveforms), available (True:
+    usable without a network).
     """
     info = choose("data set", name, DATASETS)
     return {
@@ -181,5 +249,6 @@ def describe_dataset(name, data_dir=None):
         "licence": info.licence,
         "source": info.source,
         "version": info.version,
+        "rate": info.rate,
         "available": is_available(name, data_dir),
     }

@@ -47,8 +47,8 @@ def check_batch(batch, data_spec):
 
     Args:
         batch: arrays or tensors [B, ...] in a form that `named_fields` takes.
-        data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, the
-            data may hold anything, and past the length of a sequence.
+        data_spec: field name -> `FieldSpec`; another field is refused. Where a mask says that a value is missing, and
+            past the end of a sequence, the data may hold anything.
     """
     fields = named_fields(batch, data_spec)
     arrays = {}
@@ -191,6 +191,8 @@ def check_shape(name, shape, spec):
         hint = f"add a batch axis, {name}[None]"
     elif len(wanted) == 3 and got == (wanted[2], *wanted[:2]):
         hint = f"put the channels last, np.moveaxis({name}, 1, -1)"
+    elif None in wanted:
+        hint = f"a step of it is {wanted[1:]}"
     elif (*got, 1) == wanted:
         hint = f"add a channel axis, {name}[..., None]"
     else:

@@ -2,7 +2,11 @@
 
 import numpy as np
 
-from zoo.data.arrays import load_arrays
+from zoo.data.arrays import describe_source, load_arrays
+from zoo.data.buckets import sequence_batches
+from zoo.data.passes import passes
+from zoo.data.sequences import is_sequences, load_sequences
+from zoo.data.spec import LENGTH
 from zoo.errors import InvalidInput, check_positive
 
 
@@ -18,20 +22,31 @@ def load_dataset(
     first_epoch=None,
     drop_remainder=False,
     data_dir=None,
+    frame=None,
+    rate=None,
 ):
     """Batches `{"x": [B, H, W, C]}`, and `"y"` int32 [B] with `labels`, as a `tf.data.Dataset`.
 
+    Batches of sequences are `{"x": float32 [B, T, *features], "length": int32 [B]}`, zeros behind each end. Sequences
+    of like lengths meet in a batch, so that less than a tenth of the frames of a pass are padding, and T takes few
+    values; B is `batch_size` at most. What is not shuffled comes by T, as `bucket_order` says.
+
     Args:
         source: one of
-            * a name, see `list_datasets`; images are uint8 0..255;
+            * a name, see `list_datasets`; images are uint8 0..255, piano rolls 0 or 1, waveforms -1..1;
             * a folder of PNG or JPEG images of one size, sorted by path; sub-folders are classes, or `train`,
               `validation` and `test` (with class sub-folders in them). 16-bit images are scaled to 8 bits; transparent
               and animated ones are refused;
             * an .npy file (= x) or an .npz file with `x` and optionally `y`. Folders without splits of their own, and
               files, are divided 80/10/10 by a fixed permutation; `split="all"` takes them whole;
             * an array, or a dict of arrays with "x" and optionally "y", taken whole;
+            * a folder of MIDI or of WAV files, in class or split folders as images are, or one such file: piano rolls
+              [T, 88] with a frame a quarter note, or waveforms;
+            * a list of arrays [T, *features] or waveforms [samples] of several lengths, or a dict of such a list as
+              "x"; or a dict or .npz file of padded "x" [N, T, *features] with "length" [N];
             * a `tf.data.Dataset` of images, (image, label) tuples or dicts with "x": turned into dicts, and batched
-              if its x has rank 3, one image [H, W, C]; any other rank is taken as batched.
+              if its x has rank 3, one image [H, W, C]; any other rank is taken as batched. Sequences come as dicts with
+              "length", and are padded and batched where that is one number.
         split: "train", "validation", "test" or "train+validation".
         shuffle: None shuffles the splits that begin with "train".
         seed: of the order. The same seed gives the same sequence of epochs; with first_epoch whatever the rest of the
@@ -40,8 +55,11 @@ def load_dataset(
         first_epoch: None gives one pass per iteration, reshuffled each time. A number e gives an endless dataset whose
             k-th pass has the order keyed by (seed, e + k): a run resumed at epoch e sees what an uninterrupted one
             sees. Pass `steps_per_epoch` to `fit`: ceil(N / batch_size), or floor with `drop_remainder`.
-        drop_remainder: leave out the last, smaller batch of each pass.
+        drop_remainder: leave out the last, smaller batch of each pass; not of sequences.
         data_dir: the folder of prepared data sets; None: TFDS_DATA_DIR, else TFDS's default.
+        frame: samples of a waveform that make a frame, 200 where it is not said; a last one that is not full is left
+            out.
+        rate: samples a second of WAV files; None: those of the first. A file of another rate is refused.
 
     Raises:
         InvalidInput: (a `ValueError`) in one line, with the nearest right name.
@@ -56,9 +74,13 @@ def load_dataset(
         if split != "train" or shuffle or limit is not None or first_epoch is not None:
             raise InvalidInput("a tf.data.Dataset is taken as it is: it allows no split, shuffle, limit or first_epoch")
         return _as_batches(source, batch_size, labels, drop_remainder)
-    arrays = load_arrays(source, split, labels=labels, limit=limit, data_dir=data_dir)
     if shuffle is None:
         shuffle = split.startswith("train")
+    given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
+    if is_sequences(source):
+        sequences = load_sequences(source, split, **given).labelled(labels, describe_source(source))
+        return sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_remainder)
+    arrays = load_arrays(source, split, labels=labels, **given)
     count = len(arrays["x"])
 
     def arrange(key):
@@ -96,18 +118,7 @@ def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remai
 
         return tf.data.Dataset.range(steps).map(batch)
 
-    if first_epoch is not None:
-        epochs = tf.data.Dataset.range(first_epoch, np.iinfo("int64").max)
-        dataset = epochs.flat_map(lambda epoch: one_pass(tf.stack([tf.constant(seed, tf.int64), epoch])))
-        length = tf.data.INFINITE_CARDINALITY
-    else:
-        draws = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).take(1)
-        dataset = draws.flat_map(lambda draw: one_pass(tf.stack([tf.constant(seed, tf.int64), draw])))
-        length = steps
-    # There is nothing to tune, and the end of an iterator under `fit` would wait for the tuner, whose sleep doubles.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.apply(tf.data.experimental.assert_cardinality(length)).prefetch(2).with_options(options)
+    return passes(one_pass, steps, seed, first_epoch)
 
 
 def _as_batches(dataset, batch_size, labels, drop_remainder):
@@ -125,6 +136,9 @@ def _as_batches(dataset, batch_size, labels, drop_remainder):
     for field in ("x", "y") if labels else ("x",):
         if field not in dataset.element_spec:
             raise InvalidInput(f"the dataset has no field {field!r}, only {sorted(dataset.element_spec)}")
-    if dataset.element_spec["x"].shape.rank == 3:
+    if LENGTH in dataset.element_spec:
+        if dataset.element_spec[LENGTH].shape.rank == 0:
+            dataset = dataset.padded_batch(batch_size, drop_remainder=drop_remainder)
+    elif dataset.element_spec["x"].shape.rank == 3:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     return dataset.prefetch(2)

@@ -11,7 +11,7 @@ import numpy as np
 
 from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose, reason
-from zoo.quiet import waiting
+from zoo.quiet import quiet_stderr, waiting
 
 
 def _way_out(name, data_dir):
@@ -19,8 +19,9 @@ def _way_out(name, data_dir):
     shape = DATASETS[name].shape
     here = [repr(n) for n in list_datasets(data_dir) if DATASETS[n].shape == shape and is_available(n, data_dir)]
     named = f"{' or '.join(here)}, which is there, or " if here else ""
+    own = "sequences" if shape[0] is None else "images"
     return (
-        f"without a network use {named}images of your own (a folder, an .npy or .npz file), "
+        f"without a network use {named}{own} of your own (a folder, an .npy or .npz file), "
         "or set TFDS_DATA_DIR to a folder of prepared data sets"
     )
 
@@ -65,19 +66,34 @@ def _check_network(builder):
 
 def read_split(name, expression, data_dir=None):
     """Arrays of a TFDS split expression, in stored order: x uint8 [N, H, W, C], y int32 [N] where there are labels."""
+    dataset, labels = _examples(name, expression, data_dir)
+    with waiting(f"reading {name}"):
+        batches = list(dataset.batch(1000).as_numpy_iterator())
+    arrays = {k: np.concatenate([b[k] for b in batches]) for k in ("x", *labels)}
+    arrays["x"] *= np.uint8(DATASETS[name].scale)
+    return arrays | {k: arrays[k].astype("int32") for k in labels}
+
+
+def read_sequences(name, expression, data_dir=None):
+    """As `read_split`, of sequences: x is a list of arrays [T, ...] as they are stored."""
+    dataset, labels = _examples(name, expression, data_dir)
+    with waiting(f"reading {name}"):
+        examples = list(dataset.as_numpy_iterator())
+    return {"x": [e["x"] for e in examples]} | {k: np.array([e[k] for e in examples], "int32") for k in labels}
+
+
+def _examples(name, expression, data_dir):
+    """(dataset of dicts with x and, where there are labels, y; the names of the latter)."""
     prepare_dataset(name, data_dir)
     info = DATASETS[name]
     builder = _builder(name, data_dir)
     import tensorflow_datasets as tfds
 
-    with waiting(f"reading {name}"):
+    with quiet_stderr():  # TFDS warns of its own code
         dataset = builder.as_dataset(split=expression, read_config=tfds.ReadConfig(try_autocache=False))
-        fields = {"x": "image"} | ({"y": info.label} if info.num_classes else {})
-        dataset = dataset.map(lambda example: {k: example[v] for k, v in fields.items()})
-        batches = list(dataset.batch(1000).as_numpy_iterator())
-    arrays = {k: np.concatenate([b[k] for b in batches]) for k in fields}
-    arrays["x"] *= np.uint8(info.scale)
-    return arrays | ({"y": arrays["y"].astype("int32")} if "y" in arrays else {})
+    labels = {"y": info.label} if info.num_classes else {}
+    fields = {"x": info.field, **labels}
+    return dataset.map(lambda example: {k: example[v] for k, v in fields.items()}), tuple(labels)
 
 
 def _builder(name, data_dir=None):
@@ -91,7 +107,12 @@ def _builder(name, data_dir=None):
         return tfds.builder_from_directory(prepared_folder(name, data_dir))
     folder = resolve_data_dir(data_dir)
     version = DATASETS[name].version
-    own = importlib.import_module("zoo.data.builders").BUILDERS
+    own = {**_builders("builders"), **_builders("sequence_builders")}
     if name in own:
         return own[name](data_dir=folder, version=version)
     return tfds.builder(f"{name}:{version}", data_dir=folder)
+
+
+def _builders(module):
+    """Name -> builder of a module of ours, whose import needs TFDS."""
+    return importlib.import_module(f"zoo.data.{module}").BUILDERS

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from zoo.errors import InvalidInput
 
+LENGTH = "length"  # the field of a batch of sequences that says where each ends
 LABELS = "y"  # the field of `load_dataset(..., labels=True)`
 TARGET = "target"  # a column of a batch: what the likelihood scores in place of the first data field
 WEIGHT = "sample_weight"  # a column of a batch: how much each row counts

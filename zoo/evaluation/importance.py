@@ -53,7 +53,10 @@ class Estimator:
         return max(1, min(self.num_samples, CHUNK_BYTES // (4 * width * batch)))
 
     def __call__(self, fields, seed):
-        """Name -> [B] and "units/<latent>", "location/<latent>" -> [B, D], for the model's inputs and two numbers."""
+        """Name -> [B] and "units/<latent>", "location/<latent>" -> [B, D], for the model's inputs and two numbers.
+
+        Of sequences the locations are those of all their steps.
+        """
         step, sums, left, index = self.draws_of(fields), None, self.num_samples, 0
         key = tf.random.fold_in(tf.constant(seed, tf.int32), 101, alg="philox")
         while left:
@@ -66,8 +69,21 @@ class Estimator:
         found["nll"] = math.log(self.num_samples) - sums["log_sum"]
         found["effective_sample_size"] = np.exp(2 * sums["log_sum"] - sums["log_squares"])
         for name, location in self.model.locations(fields).items():
-            found[f"location/{name}"] = location.numpy().reshape(size_of(fields), -1)
+            found[f"location/{name}"] = points(self.model, location.numpy(), fields)
         return found
+
+
+def points(model, location, fields):
+    """[M, D] of a latent's location: a row an example, or of sequences a row for each of their real steps."""
+    real = real_steps(model, fields)
+    return location.reshape(size_of(fields), -1) if real is None else location[real]
+
+
+def real_steps(model, fields):
+    """bool [B, T]: which steps of a batch of sequences are no padding; None of other models."""
+    if "steps" not in model.offers:
+        return None
+    return np.arange(fields["x"].shape[1]) < fields["length"].numpy()[:, None]
 
 
 def add(name, total, value):

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from zoo.data import check_batch, load_dataset, takes_labels
 from zoo.errors import InvalidInput, check_positive
-from zoo.evaluation.importance import Estimator, size_of
+from zoo.evaluation.importance import Estimator, real_steps, size_of
 from zoo.registry import METRICS
 
 ACTIVE_VARIANCE = 0.01
@@ -84,7 +84,7 @@ def examples(model, dataset, limit=None, progress=None):
 
 
 def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, draws_per_chunk=None):
-    """Name -> [N] arrays of one number per example, "location/<latent>" and "units/<latent>" -> [N, D]."""
+    """Name -> [N] arrays of one number per example, "units/<latent>" -> [N, D], "location/<latent>" -> [M, D]."""
     check_positive(num_samples=num_samples)
     estimator = Estimator(model, num_samples, draws_per_chunk)
     measures = [metric.measure for metric in offered(model) if metric.measure]
@@ -143,11 +143,13 @@ def effective_sample_size(scores):
 
 def observed(model, batch):
     """[B]: how many values of the data were observed."""
-    count = np.zeros(size_of(batch.fields))
+    count, real = np.zeros(size_of(batch.fields)), real_steps(model, batch.fields)
     for name in model.fields_of("data"):
         value, spec = batch.fields[name].numpy(), model.data_spec[name]
         masks = [m for m in model.fields_of("mask") if model.data_spec[m].shape == spec.shape]
         seen = batch.fields[masks[0]].numpy() if masks else value >= 0 if spec.optional else np.ones_like(value)
+        if real is not None:
+            seen = seen * real.reshape(*real.shape, *[1] * (value.ndim - 2))
         count += seen.reshape(len(value), -1).sum(1)
     return {"observed": count}
 
@@ -235,6 +237,7 @@ def units(scores, metric, chosen):
         if kind == "location":
             which = chosen(latent, np.var(location, axis=0) > ACTIVE_VARIANCE)
             if which is not None:
-                entry = {"value": int(np.sum(which)), "of": location.shape[1], "num_examples": len(location)}
+                count = len(scores.values.get("reconstruction", location))  # a location is a row a step of sequences
+                entry = {"value": int(np.sum(which)), "of": location.shape[1], "num_examples": count}
                 found[f"{metric}_{latent}" if several else metric] = entry
     return found

@@ -4,7 +4,7 @@ import contextlib
 
 import numpy as np
 
-from zoo.data import load_dataset, takes_labels
+from zoo.data import load_dataset, source_settings, takes_labels
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
@@ -136,5 +136,5 @@ def levels_of(metrics):
 
 def test_data(model, data, batch_size=100, split="test", limit=None):
     """The held-out data of a card, in its fixed order."""
-    settings = {"labels": takes_labels(model.data_spec), "limit": limit, "data_dir": data.get("data_dir")}
+    settings = {"labels": takes_labels(model.data_spec), "limit": limit, **source_settings(data)}
     return load_dataset(data["name"], split, batch_size, shuffle=False, **settings)

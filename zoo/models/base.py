@@ -280,6 +280,7 @@ WANTED = {
     "discrete": "a likelihood that is a probability",
     "path": "one stochastic level whose posterior shares no weights with the generative model",
     "decoder": "a decoder of latents alone",
+    "steps": "a model of sequences",
     "resampling": "steps between which latents can be resampled, such as vrnn's",
     "inference": "an inference model that shares no weights with the generative model",
     "trajectories": "a posterior of Hamiltonian trajectories",

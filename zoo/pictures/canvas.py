@@ -14,7 +14,8 @@ def grid(images, columns=None, gap=GAP):
     """[N, H, W, C] in [0, 1] -> one uint8 image [H', W', 3], row by row with a grey gap."""
     images = np.clip(np.asarray(images), 0, 1)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
-        raise InvalidInput(f"only images of 1 or 3 channels can be shown, got shape {images.shape[1:]}")
+        hint = ": zoo plot NAME --kind piano_roll, or waveform, shows sequences" if images.ndim == 3 else ""
+        raise InvalidInput(f"only images of 1 or 3 channels can be shown, got shape {images.shape[1:]}{hint}")
     count, height, width, _ = images.shape
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)

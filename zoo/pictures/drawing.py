@@ -7,7 +7,8 @@ import pathlib
 import numpy as np
 
 from zoo import pretrained
-from zoo.data import LABELS, load_arrays, load_fields, takes_labels
+from zoo.data import LABELS, is_sound, load_arrays, load_fields, sampling_rate, source_settings, takes_labels
+from zoo.data.midi import KEYS
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.quiet import waiting
@@ -79,9 +80,24 @@ class Subject:
     def arrays(self, count, labels=False):
         """The arrays that `test` makes inputs of."""
         if self.source is not None:
-            return load_fields(self.source, self.model.data_spec, limit=count)
+            rate = self.rate if is_sound(self.source) else None
+            return load_fields(self.source, self.model.data_spec, limit=count, rate=rate)
         data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
-        return load_arrays(data["name"], "test", labels=wanted, limit=count, data_dir=data.get("data_dir"))
+        return load_arrays(data["name"], "test", labels=wanted, limit=count, **source_settings(data))
+
+    @property
+    def is_music(self):
+        """Whether the steps of the model are the 88 notes of a piano roll."""
+        return "steps" in self.model.offers and tuple(self.model.data_spec["x"].shape[1:]) == (KEYS,)
+
+    @property
+    def rate(self):
+        """Samples a second of the model's data."""
+        data = self.card.get("data", {})
+        rate = data.get("rate") or sampling_rate(data.get("name"))
+        if rate is None:
+            raise InvalidInput(f"the card of {self.home.name} does not say how many samples a second its data has")
+        return rate
 
     def unlabelled(self, count):
         """As `test`, without the labels that a model can infer."""

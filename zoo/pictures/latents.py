@@ -11,7 +11,7 @@ from zoo.registry import PICTURES
 def latents(subject, count=2000):
     """Where test images lie in the latent space, by label; more than two units by their principal components.
 
-    A hierarchy has a panel a level.
+    A hierarchy has a panel a level, and a sequence a point a step.
     """
     try:
         inputs, labels = subject.test(count, labels=True)
@@ -20,10 +20,14 @@ def latents(subject, count=2000):
     data, others = subject.divide(inputs)
     codes, names = subject.model.encode(data, **others), list(subject.model.latent_spec)
     codes = codes if len(names) > 1 else {names[0]: codes}
+    if "steps" in subject.model.offers:
+        real = np.arange(inputs["x"].shape[1]) < inputs["length"][:, None]
+        codes = {name: np.asarray(z)[real] for name, z in codes.items()}
+        labels = None if labels is None else np.repeat(labels, inputs["length"])
     figure, axes = new_figure(6 * len(codes), 5, columns=len(codes))
     for axis, (name, z) in zip(np.atleast_1d(axes), codes.items(), strict=True):
         points = scatter(axis, name, np.asarray(z), labels)
-    figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test images")
+    figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test examples")
     if labels is not None:
         figure.colorbar(points, label="label", ticks=range(int(labels.max()) + 1))
     return figure

@@ -2,9 +2,12 @@
 
 import functools
 
+import numpy as np
+
 from zoo.creation import model_class
 from zoo.data import (
     LABELS,
+    LENGTH,
     check_dataset,
     check_labels,
     describe_dataset,
@@ -13,6 +16,8 @@ from zoo.data import (
     load_arrays,
     load_dataset,
     load_semi_supervised,
+    sampling_rate,
+    source_settings,
     takes_labels,
 )
 from zoo.errors import InvalidInput
@@ -22,9 +27,13 @@ def suggest_config(name, source, likelihood=None):
     """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
 
     Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
+    Sequences of 0 and 1 are taken as they are, and others are normal.
     """
     arrays = load_arrays(source, "train", limit=1)
-    (x,) = arrays.values()
+    x = arrays["x"]
+    if LENGTH in arrays:
+        binary = likelihood is not None or np.isin(x, (0, 1)).all()
+        return {"data_shape": [None, *x.shape[2:]], **({} if binary else {"likelihood": "normal"})}
     config = {"data_shape": list(x.shape[1:])}
     if likelihood is None and x.shape[-1] != 1:
         config["likelihood"] = "discretized_logistic"
@@ -44,12 +53,17 @@ def data_arguments(model, data, recipe, split="split"):
         "batch_size": recipe.batch_size,
         "labels": takes_labels(model.data_spec),
         "limit": data.get("limit"),
-        "data_dir": data.get("data_dir"),
+        **source_settings(data),
     }
 
 
 def describe(data):
-    """A preset's data as a card has them: with the version and the protocol of a data set known by name."""
+    """A preset's data as a card has them: with the version and the protocol of a data set known by name.
+
+    Those of sound have their samples a second.
+    """
+    rate = sampling_rate(data["name"])
+    data = data if rate is None else {**data, "rate": rate}
     if data["name"] not in list_datasets():
         return data
     info = describe_dataset(data["name"])
@@ -72,11 +86,15 @@ def datasets(model, data, recipe, first_epoch):
 
 
 def load_part(model, data, recipe, part, first_epoch):
-    """The part "split" of a preset's data, shuffled, in whole batches, or the part "validation" in its order."""
+    """The part "split" of a preset's data, shuffled, in whole batches, or the part "validation" in its order.
+
+    Batches of sequences are of several sizes.
+    """
     arguments = data_arguments(model, data, recipe, part)
     if part != "split":
         return load_dataset(**arguments, shuffle=False)
-    return load_dataset(**arguments, shuffle=True, seed=recipe.seed, first_epoch=first_epoch, drop_remainder=True)
+    arguments |= {"shuffle": True, "seed": recipe.seed, "first_epoch": first_epoch}
+    return load_dataset(**arguments, drop_remainder=not model.fields_of("length"))
 
 
 def load_labels(model, data, recipe, part, first_epoch):
