@@ -9,10 +9,18 @@ from support import seed
 
 from zoo.distributions import NormalRankOnePrecision
 from zoo.models.vamp_vae import VampVAE
+from zoo.posteriors.flow import FlowHead
 from zoo.registry import POSTERIORS, PRIORS
+
+
+def is_flow(name):
+    return isinstance(POSTERIORS.create(name, latent_dim=2), FlowHead)
+
 
 KINDS = [*(f"q {name}" for name in POSTERIORS), *(f"p {name}" for name in PRIORS), "p vamp"]
 DENSE = [kind for kind in KINDS if kind != "q point"]
+NO_MOMENTS = {"p flow", "p mixture", "p vamp", *(f"q {name}" for name in POSTERIORS if is_flow(name))}
+NO_COVARIANCE = NO_MOMENTS | {"q diagonal", "q rank_one_precision", "q point", "p standard_normal"}
 each = pytest.mark.parametrize("kind", KINDS)
 each_dense = pytest.mark.parametrize("kind", DENSE)
 
@@ -65,11 +73,11 @@ def test_its_density_integrates_to_one(kind):
 @pytest.mark.parametrize("moment", ["mean", "stddev", "variance", "covariance"])
 def test_a_moment_is_that_of_its_draws_or_one_line_says_that_there_is_none(kind, moment):
     d = distribution(kind)
-    try:
-        value = getattr(d, moment)().numpy()
-    except NotImplementedError as error:
-        assert "\n" not in str(error)
+    if kind in (NO_COVARIANCE if moment == "covariance" else NO_MOMENTS):
+        with pytest.raises(NotImplementedError, match=f"^{moment} is not implemented: [^\n]*$"):
+            getattr(d, moment)()
         return
+    value = getattr(d, moment)().numpy()
     draws = d.sample(100_000, seed=seed(1)).numpy().astype("float64")
     centred = draws - draws.mean(0)
     second = np.einsum("s...i,s...j->...ij", centred, centred) / len(draws)

@@ -50,7 +50,7 @@ class Guard(keras.callbacks.Callback):
         if not skipped:
             self.start = float(logs["loss"]) if self.start is None and logs else self.start
             return
-        self.check_rows(batch)
+        self.check_rows(batch, then="; nothing was learnt from that batch")
         if skipped >= min(self.patience, self.params.get("steps") or self.patience) and not self.scale_falls():
             raise FloatingPointError(
                 f"{int(skipped)} updates of this epoch had a loss or gradient that is not finite, and were skipped; "
@@ -76,15 +76,14 @@ class Guard(keras.callbacks.Callback):
     def on_predict_begin(self, logs=None):
         self.model.tally.reset_state()
 
-    def check_rows(self, batch, logs=None):
-        """Raise `InvalidInput` if rows were counted that do not fit."""
+    def check_rows(self, batch, logs=None, then=""):
+        """Raise `InvalidInput` if rows were counted that do not fit; `then` ends its message."""
         for (name, spec), rows in zip(self.model.batch_spec.items(), self.model.tally.unfit.numpy(), strict=True):
             if rows:
                 wanted = said_range(spec)
                 bounds = f" or outside {wanted}" if wanted != ".." else ""
                 raise InvalidInput(
-                    f"{rows:g} rows of {name} in batch {batch + 1} hold values that are NaN, infinite{bounds}; "
-                    "nothing was learnt from that batch"
+                    f"{rows:g} rows of {name} in batch {batch + 1} hold values that are NaN, infinite{bounds}{then}"
                 )
 
     on_test_batch_end = on_predict_batch_end = check_rows
