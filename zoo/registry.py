@@ -134,7 +134,7 @@ PRIORS = Registry("prior")
 LIKELIHOODS = Registry("likelihood")
 BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
-METRICS = Registry("metric", needs=(), measure=None)
+METRICS = Registry("metric", needs=(), measure=None, higher_is_better=False)
 PICTURES = Registry("kind of picture", needs=(), instead=None)
 
 

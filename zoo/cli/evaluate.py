@@ -65,7 +65,8 @@ def evaluate(
         measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
-    lines = [*(metric_line(*item) for item in metrics.items()), *evaluation.collapse_report(metrics)]
+    said = "sequences" if "elbo_per_step" in metrics else "images"
+    lines = [*(metric_line(*item, said) for item in metrics.items()), *evaluation.collapse_report(metrics)]
     return show(metrics if json else lines, json)
 
 
@@ -79,12 +80,13 @@ def arguments_given(num_samples, split, limit, seed):
     ]
 
 
-def metric_line(name, metric):
+def metric_line(name, metric, said):
     """One metric, with its error where it has one."""
     error = f" +- {metric['standard_error']:.3f}" if metric.get("standard_error") is not None else ""
     of = f" of {metric['of']}" if "of" in metric else ""
-    draws = ", ".join([f"{metric['num_examples']} {metric.get('data', '')} images".replace("  ", " "), *effort(metric)])
-    return f"{name:22} {metric['value']:.3f}{error}{of}  ({draws})"
+    draws = ", ".join([f"{metric['num_examples']} {metric.get('data', '')} {said}".replace("  ", " "), *effort(metric)])
+    pooled = f", {metric['pooled']:.3f} sum over sum" if "pooled" in metric else ""
+    return f"{name:22} {metric['value']:.3f}{error}{of}{pooled}  ({draws})"
 
 
 def effort(metric):

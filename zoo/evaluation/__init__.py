@@ -1,5 +1,6 @@
 """How good a model is: likelihoods, bounds and their parts, codes, and which latent units are used."""
 
+from zoo.evaluation import sequences  # noqa: F401
 from zoo.evaluation.annealing import annealed_importance
 from zoo.evaluation.codes import features
 from zoo.evaluation.importance import Estimator

@@ -115,13 +115,13 @@ def nll(scores):
     return scores.mean("nll", num_samples=scores.num_samples)
 
 
-@METRICS.register("elbo", needs=["bound"])
+@METRICS.register("elbo", needs=["bound"], higher_is_better=True)
 def elbo(scores):
     """The evidence lower bound, nats."""
     return scores.mean("elbo")
 
 
-@METRICS.register("reconstruction")
+@METRICS.register("reconstruction", higher_is_better=True)
 def reconstruction(scores):
     """E_q log p(x | z), nats."""
     return scores.mean("reconstruction")

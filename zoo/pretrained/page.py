@@ -3,6 +3,7 @@
 import json
 
 from zoo.evaluation import collapse_report
+from zoo.registry import METRICS
 
 REFUSED = "refused"  # by the LiteRT GPU path, in a card's table of TFLite files
 FIRST = ("reconstructions", "samples")
@@ -56,7 +57,8 @@ def metric_table(card):
     """The measured numbers as Markdown lines."""
     if not card.get("metrics"):
         return []
-    lines = ["| metric | value | standard error | images | samples |", "|---|---|---|---|---|"]
+    said = "sequence" if "elbo_per_step" in card["metrics"] else "image"
+    lines = [f"| metric | value | standard error | {said}s | samples |", "|---|---|---|---|---|"]
     for name, metric in card["metrics"].items():
         value = f"{metric['value']} of {metric['of']}" if "of" in metric else f"{metric['value']:.3f}"
         error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
@@ -69,7 +71,14 @@ def metric_table(card):
                 [f"{metric['num_chains']} chains of {metric['num_temperatures']}", *filter(None, [draws])]
             )
         lines.append(f"| {name} | {value} | {error} | {images} | {draws} |")
-    return [*lines, "", "Nats per image, unless bits per dimension or percent.", ""]
+        if "pooled" in metric:
+            lines.append(f"| {name}, sum over sum | {metric['pooled']:.3f} | | {images} | {draws} |")
+    return [
+        *lines,
+        "",
+        f"Nats per {said}, unless {'per step' if said == 'sequence' else 'bits per dimension or percent'}.",
+        "",
+    ]
 
 
 def target_lines(card):
@@ -77,8 +86,10 @@ def target_lines(card):
     lines = []
     for metric, aim in card.get("target", {}).items():
         if metric in card.get("metrics", {}):
-            value = card["metrics"][metric]["value"]
-            lines += [f"Target: {metric} {aim} or lower: {'met' if value <= aim else 'missed'} ({value:.2f}).", ""]
+            value, higher = card["metrics"][metric]["value"], metric in METRICS and METRICS[metric].higher_is_better
+            met = value >= aim if higher else value <= aim
+            side = "higher" if higher else "lower"
+            lines += [f"Target: {metric} {aim} or {side}: {'met' if met else 'missed'} ({value:.2f}).", ""]
     return lines
 
 

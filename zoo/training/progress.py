@@ -88,6 +88,9 @@ def words(model, logs):
     for term, name in (("kl", "KL"), ("reconstruction", "rec")):
         if term in logs:
             yield f"{name} {number(logs[term])}"
+    if "elbo_per_step" in logs:
+        validated = f" (val {logs['val_elbo_per_step']:.3f})" if "val_elbo_per_step" in logs else ""
+        yield f"a step {logs['elbo_per_step']:.3f}{validated}"
     if first == "elbo" and number(-logs["loss"]) != number(logs["elbo"]):
         yield f"loss {number(logs['loss'])}"
     for term in model.term_metrics:
