@@ -18,13 +18,13 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
+from runs import trained
 
 import zoo
 from zoo import evaluation
 from zoo.files import atomic, read_json, write_json
-from zoo.training.checkpoint import FILE as CHECKPOINT
 from zoo.training.recipe import Recipe
-from zoo.training.run import RUN, data_arguments, train
+from zoo.training.run import data_arguments
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "flow_posteriors"
 
@@ -71,22 +71,9 @@ def preset(row, options):
     }
 
 
-def trained(row, options):
-    """The trained model of a row, from its folder where it is finished."""
-    home, wanted = options.folder / row, preset(row, options)
-    if (home / "card.json").exists():
-        return zoo.load(home)
-    if (home / CHECKPOINT).exists():
-        asked = read_json(home / RUN)
-        if any(asked.get(part) != wanted[part] for part in wanted):
-            raise SystemExit(f"{home} holds a run with other settings: choose another --folder")
-        return train(home, resume=True, verbose=options.verbose)[0]
-    return train(home, wanted, overwrite=home.exists() and any(home.iterdir()), verbose=options.verbose)[0]
-
-
 def scored(row, options):
     """(the row's model, its numbers per test image), kept beside its weights."""
-    model = trained(row, options)
+    model = trained(options.folder / row, preset(row, options), options.verbose)
     path = options.folder / row / f"scores-{options.num_samples}-{options.limit}.npz"
     if not path.exists():
         data = evaluation.test_data(model, {"name": "binarized_mnist"}, limit=options.limit)

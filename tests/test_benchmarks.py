@@ -90,3 +90,33 @@ def test_the_sides_of_the_speed_of_few_labels_can_be_sent_to_another_process_and
         make = pickle.loads(pickle.dumps(benchmark.SIDES[name][0]))
         step, _ = make(images)
         assert np.isfinite(step())
+
+
+def test_the_table_of_sequences_has_both_means_beside_what_is_published(script):
+    entry = {"value": -7.1, "standard_error": 0.1, "pooled": -7.2}
+    row = {"data": "jsb_chorales", "parameters": 59_000, "updates": 4000.0, "metrics": {"elbo_per_step": entry}}
+    lines = script("sequences").table({"jsb_chorales/vrnn": row})
+    assert lines[2] == "| jsb_chorales | vrnn | -7.10 ± 0.10 |  |  | -7.20 | -8.60, -7.86, -6.90 | 59,000 |"
+    assert "jsb_chorales 4,000" in lines[-1]
+
+
+def test_every_model_of_the_table_of_sequences_has_as_many_parameters(script):
+    benchmark = script("sequences")
+    for model in benchmark.MODELS:
+        count = benchmark.parameters(model, benchmark.width_of(model, 60_000))
+        assert 54_000 <= count <= 60_000
+
+
+def test_sequences_are_judged_by_the_race_and_by_their_growth(script):
+    benchmark = script("sequence_speed")
+    report = {
+        "training": {"vrnn": {"ours": {"median": 1.0}, "pytorch": {"median": 2.0}}},
+        "milliseconds_by_length": {"vrnn": {25: 5.0, 100: 30.0}},
+        "milliseconds_by_particles": {1: 2.0, 128: 30.0},
+    }
+    found = {name: (entry["value"], entry["met"]) for name, entry in benchmark.aims(report).items()}
+    assert found == {
+        "training vrnn, ours over pytorch": (0.5, True),
+        "vrnn: a step of 100 over one of 25": (1.5, False),
+        "128 particles over one": (15.0, True),
+    }
