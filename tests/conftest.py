@@ -1,11 +1,13 @@
 """What every test finds: the checkout, the tiers (`--all`), and a process that gives back its memory."""
 
 import ctypes
+import datetime
 import gc
 import os
 import pathlib
 import resource
 import sys
+import zlib
 
 import pytest
 
@@ -15,6 +17,7 @@ MOST_GIGABYTES, MOST_OF_ALL = 4.0, 8.0  # of a plain run, and with --all: Tensor
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="the slow tests too: every configuration, export and notebook")
+    parser.addoption("--daily", action="store_true", help="of the slow tests with parameters a third, others each day")
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -24,12 +27,18 @@ def pytest_xdist_auto_num_workers(config):
 
 
 def pytest_collection_modifyitems(config, items):
-    """Without --all leave out what is marked slow."""
+    """Without --all leave out what is marked slow, with --daily what has its turn on another day."""
+    slow = {item for item in items if item.get_closest_marker("slow")}
     if config.getoption("--all"):
-        return
-    slow = [item for item in items if item.get_closest_marker("slow")]
-    config.hook.pytest_deselected(items=slow)
-    items[:] = [item for item in items if not item.get_closest_marker("slow")]
+        turn = datetime.date.today().toordinal() % 3 if config.getoption("--daily") else None
+        slow = {item for item in slow if hasattr(item, "callspec") and turn not in (None, turn_of(item))}
+    config.hook.pytest_deselected(items=list(slow))
+    items[:] = [item for item in items if item not in slow]
+
+
+def turn_of(item):
+    """0, 1 or 2, by a test's name."""
+    return zlib.crc32(item.nodeid.encode()) % 3
 
 
 def peak_gigabytes():
