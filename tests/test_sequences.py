@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from support import assert_same, numbers, random_batch, seed, shaken, small
 
 import zoo
+from zoo import evaluation
 from zoo.creation import model_class
 from zoo.errors import InvalidInput
 from zoo.models.sequence import SequenceModel
@@ -270,12 +271,47 @@ def test_the_filter_is_the_steps_one_by_one_and_knows_no_future(name):
         (lambda m, x: small("vrnn", penalties=["mmd"]), "penalties compare one code an example"),
         (lambda m, x: small("rnn_baseline", latent_dim=2), "takes no argument 'latent_dim'"),
         (lambda m, x: small("vrnn", truncate=0), "truncate must be positive"),
+        (lambda m, x: small("vrnn", hidden_units=32), "hidden_units is a list of whole numbers"),
     ],
 )
 def test_bad_input_is_said_in_one_line(call, said):
     model = small("vrnn")
     with pytest.raises(InvalidInput, match=said):
         call(model, random_batch(model, 3)["x"])
+
+
+@each
+def test_batches_of_other_lengths_are_predicted_and_encoded_together(name):
+    model, x = made(name), every(3)[:6]
+    batches = [{"x": x[:4], "length": [1, 3, 2, 3]}, {"x": x[4:, :2], "length": [2, 2]}]
+    data = tf.data.Dataset.from_generator(lambda: batches, output_signature=model_signature(model))
+    found = model.predict(data, verbose=0)
+    assert found.shape == (6, 3, 2)
+    np.testing.assert_allclose(found[4:, :2], model.reconstruct(**batches[1]), atol=1e-6)
+    assert not np.any(found[4:, 2])
+    if name in LATENT:
+        codes, _ = evaluation.features(model, data)
+        mean = model.encode(**batches[0])
+        np.testing.assert_allclose(codes[:2], [mean[0, 0], tf.reduce_mean(mean[1], 0)], atol=1e-6)
+
+
+def model_signature(model):
+    return {name: tf.TensorSpec([None, *spec.shape], spec.dtype) for name, spec in model.data_spec.items()}
+
+
+@each
+def test_bounds_a_step_are_the_two_means(name):
+    model, x = made(name), every(3)[:6]
+    batch = {"x": x, "length": np.array([1, 2, 3, 3, 2, 1])}
+    found = zoo.evaluate(model, batch, num_samples=500)
+    elbo, entry = model(batch, num_samples=4000).elbo.numpy(), found["elbo_per_step"]
+    if name in LATENT:
+        np.testing.assert_allclose(entry["value"], (elbo / batch["length"]).mean(), rtol=0.1)
+        np.testing.assert_allclose(entry["pooled"], elbo.sum() / 12, rtol=0.1)
+        assert entry["value"] < found["iwae_per_step"]["value"]
+        np.testing.assert_allclose(found["fivo_per_step"]["value"], found["iwae_per_step"]["value"], rtol=0.1)
+    else:
+        assert found["iwae_per_step"]["value"] == pytest.approx(entry["value"], rel=1e-4)
 
 
 # ---------------------------------------------------------------- exports

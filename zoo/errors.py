@@ -1,5 +1,6 @@
 """Bad input: one clear line saying what was wrong, what was expected, and the nearest right name."""
 
+import collections.abc
 import difflib
 import re
 
@@ -44,6 +45,14 @@ def check_positive(**sizes):
         values = value if isinstance(value, (list, tuple)) else [value]
         if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
             raise InvalidInput(f"{name} must be positive whole numbers, got {value!r}")
+
+
+def check_widths(least=0, **widths):
+    """Raise `InvalidInput` unless all are lists of so many positive whole numbers at least."""
+    for name, value in widths.items():
+        if isinstance(value, str) or not isinstance(value, collections.abc.Sequence) or len(value) < least:
+            raise InvalidInput(f"{name} is a list of whole numbers, such as [64], got {value!r}")
+        check_positive(**{name: list(value)})
 
 
 def reason(error):

@@ -4,13 +4,15 @@ import numpy as np
 
 from zoo.data import LABELS, check_batch, load_dataset, named_fields
 from zoo.errors import InvalidInput, choose
+from zoo.evaluation.importance import real_steps
 
 
 def features(model, dataset, latent=None):
     """(features [N, D], labels int [N] or None) of every example: the location of a latent's posterior.
 
     The labels are those of the data, -1 where hidden, as scikit-learn's semi-supervised estimators take them; the
-    features are made without them, and from grey images as they are, not binarised.
+    features are made without them, and from grey images as they are, not binarised. Of a sequence they are the mean
+    over its steps.
 
     Args:
         model: any model of the zoo.
@@ -39,9 +41,16 @@ def features(model, dataset, latent=None):
         fields = model.fields(given)
         found = locate({name: value for name, value in fields.items() if name in spec})
         chosen = found.values() if latent is None else [choose("latent", latent, found)]
-        parts.append(np.concatenate([tf.reshape(v, [tf.shape(v)[0], -1]) for v in chosen], 1))
+        real = real_steps(model, fields)
+        chosen = [v.numpy() if real is None else mean_of_steps(v.numpy(), real) for v in chosen]
+        parts.append(np.concatenate([v.reshape(len(v), -1) for v in chosen], 1))
         if label in batch:
             labels.append(np.asarray(batch[label]))
     if not parts:
         raise InvalidInput("the data set is empty: it yields no batch")
     return np.concatenate(parts), np.concatenate(labels) if labels else None
+
+
+def mean_of_steps(value, real):
+    """[B, D]: the mean of [B, T, D] over the steps that are `real` [B, T]."""
+    return np.sum(value, 1, where=real[..., None]) / real.sum(1, keepdims=True)

@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.data.spec import FieldSpec
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_widths
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.verbs import single
 from zoo.networks.mlp import dense_layers
@@ -61,7 +61,7 @@ class HierarchicalVAE(EncoderDecoder):
         likelihood="bernoulli",
         **kwargs,
     ):
-        check_positive(latent_dims=list(latent_dims))
+        check_widths(latent_dims=latent_dims)
         self.latent_dims = tuple(latent_dims)
         self.hidden_units = [list(w) if isinstance(w, (list, tuple)) else [w] for w in hidden_units]
         if not self.latent_dims or len(self.hidden_units) != len(self.latent_dims) - 1:

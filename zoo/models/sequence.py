@@ -15,7 +15,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.data.spec import TARGET, WEIGHT, FieldSpec
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.sequence_loop import SequenceLoop, by_draw
 from zoo.models.sequence_verbs import SequenceVerbs, time_first
@@ -56,7 +56,8 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
         **kwargs,
     ):
         super().__init__(**kwargs)
-        check_positive(state_dim=state_dim, hidden_units=list(hidden_units) or 0)
+        check_positive(state_dim=state_dim)
+        check_widths(1, hidden_units=hidden_units)
         if truncate is not None:
             check_positive(truncate=truncate)
         if self.penalties:

@@ -43,6 +43,16 @@ class SequenceVerbs:
         """[B, T, ...]: the mean of p(x_t | z_t, past) at the posterior's locations, the past being x's own."""
         return self.rebuilt(self.inputs_of(x, condition))
 
+    def predict(self, x, *args, **kwargs):
+        """Keras' `predict`, the reconstructions [N, T, ...]; T is the longest batch's, and zeros follow the others."""
+        if not isinstance(x, tf.data.Dataset):
+            return super().predict(x, *args, **kwargs)
+        x = x.take(steps) if (steps := kwargs.pop("steps", None)) else x
+        parts = [super(SequenceVerbs, self).predict(batch, *args, **kwargs) for batch in x]
+        longest = max(part.shape[1] for part in parts)
+        padding = [[(0, 0), (0, longest - part.shape[1]), *[(0, 0)] * (part.ndim - 2)] for part in parts]
+        return np.concatenate([np.pad(*pair) for pair in zip(parts, padding, strict=True)])
+
     def rebuilt(self, inputs):
         mean = self.decoded(self.located(inputs)["code"]).mean()
         return mean * expand(self.real(inputs), mean)

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from zoo import bijectors
 from zoo.bijectors.coupling import halves
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.networks.mlp import Dense
 from zoo.numerics import softmax, softplus
 
@@ -36,7 +36,7 @@ class Conditioner(keras.layers.Layer):
 
     def __init__(self, num_inputs, hidden_units, outputs, activation="elu"):
         super().__init__(dtype="float32")
-        check_positive(hidden_units=list(hidden_units))
+        check_widths(hidden_units=hidden_units)
         self.activation = keras.activations.get(activation)
         sizes = [num_inputs, *hidden_units, outputs]
         self.layers = [self.dense(i, sizes[i + 1], last=i == len(hidden_units)) for i in range(len(sizes) - 1)]

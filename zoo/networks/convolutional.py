@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_widths
 from zoo.networks.mlp import Chain, activation_function, dense_layers
 from zoo.registry import DECODERS, ENCODERS
 
@@ -18,7 +18,7 @@ def halvings(data_shape, filters):
         raise InvalidInput(
             f"convolutional networks take images [height, width, channels], got shape {tuple(data_shape)}"
         )
-    check_positive(filters=list(filters))
+    check_widths(filters=filters)
     sizes = [tuple(data_shape[:2])]
     for _ in filters:
         if min(sizes[-1]) < 2:

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from zoo.errors import InvalidInput, check_positive, nearest
+from zoo.errors import InvalidInput, check_widths, nearest
 from zoo.numerics import softplus
 from zoo.registry import DECODERS, ENCODERS
 
@@ -62,7 +62,7 @@ def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=
     Raises:
         InvalidInput: sizes that are not positive, or both `gated` and `batch_norm`.
     """
-    check_positive(hidden_units=list(hidden_units))
+    check_widths(hidden_units=hidden_units)
     activation = activation_function(activation)
     if gated and batch_norm:
         raise InvalidInput("gated and batch_norm exclude each other: choose one")

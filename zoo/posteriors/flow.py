@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from zoo.distributions import FlowPosterior
-from zoo.errors import InvalidInput, check_positive
+from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.numerics import cut, soft_scale
 from zoo.posteriors.base import PosteriorHead
 
@@ -89,7 +89,7 @@ class NetworkFlowHead(FlowHead):
     kernel_scale = 1.0
 
     def __init__(self, latent_dim, num_layers, amortized, hidden_units):
-        check_positive(hidden_units=list(hidden_units) or 0)
+        check_widths(1, hidden_units=hidden_units)
         super().__init__(latent_dim, num_layers, amortized, hidden_units[0])
 
     def start(self, draws, index):

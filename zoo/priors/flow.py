@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from zoo.distributions import FlowDistribution
-from zoo.errors import check_positive
+from zoo.errors import check_positive, check_widths
 from zoo.networks.conditioners import affine_couplings
 from zoo.priors.base import StandardNormal
 from zoo.registry import PRIORS
@@ -21,7 +21,8 @@ class CouplingFlow(StandardNormal):
 
     def __init__(self, latent_dim, num_layers=8, hidden_units=(128, 128), max_log_scale=2.0):
         super().__init__(latent_dim)
-        check_positive(num_layers=num_layers, hidden_units=list(hidden_units) or 0)
+        check_positive(num_layers=num_layers)
+        check_widths(1, hidden_units=hidden_units)
         self.couplings = affine_couplings(latent_dim, num_layers, hidden_units, max_log_scale)
         self.biases = [self.add_weight(shape=(hidden_units[0],), initializer="zeros") for _ in range(num_layers)]
 
