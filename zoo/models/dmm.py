@@ -28,7 +28,7 @@ class GatedTransition(keras.layers.Layer):
     """z [N, D] -> N(loc, scale^2) over [D], which starts near z itself: the layer adds A - 1 times z."""
 
     def __init__(self, latent_dim, hidden_units):
-        super().__init__(name="transition")
+        super().__init__(name="transition", dtype="float32")
         self.gate = Chain([*dense_layers(hidden_units), keras.layers.Dense(latent_dim, "sigmoid")], name="gate")
         self.proposal = Chain([*dense_layers(hidden_units), keras.layers.Dense(latent_dim)], name="proposal")
         near_zero = keras.initializers.VarianceScaling(0.01)
