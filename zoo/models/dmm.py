@@ -66,7 +66,7 @@ class DMM(LatentSequenceModel):
 
     def make_parts(self):
         self.move = GatedTransition(self.latent_dim, self.hidden_units)
-        self.first = self.add_weight(name="first", shape=(self.latent_dim,), initializer="zeros")
+        self.first = self.add_weight(name="first", shape=(self.latent_dim,), initializer="zeros", autocast=False)
         self.backward_cell = self.make_cell()
         self.from_data = keras.layers.Dense(self.backward_cell.gates, name="from_data", dtype="float32")
         self.combine = keras.layers.Dense(self.state_dim, "tanh", name="combine", dtype="float32")
