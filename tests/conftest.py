@@ -74,10 +74,10 @@ def pytest_sessionfinish(session, exitstatus):
 
 @pytest.fixture(autouse=True)
 def garbage_is_collected(request):
-    """After every twentieth test, for a module of hundreds of models would hold them all."""
+    """After every fiftieth test, for a module of hundreds of models would hold them all."""
     yield
     count = request.session.stash[TESTS_RUN] = request.session.stash.get(TESTS_RUN, 0) + 1
-    if count % 20 == 0:
+    if count % 50 == 0:
         give_back()
 
 
