@@ -19,6 +19,7 @@ def main(folder):
     ways = {
         "save": lambda: zoo.save(model, folder / "m", overwrite=True),
         "save_weights": lambda: model.save_weights(folder / "m.weights.h5"),
+        ".keras": lambda: model.save(folder / "m.keras"),
         "checkpoint": lambda: checkpoint.on_epoch_end(0),
         "SavedModel": lambda: zoo.export_saved_model(model, folder / "exported"),
         "TFLite": lambda: zoo.export_tflite(model, folder / "m.tflite"),

@@ -3,6 +3,7 @@
 import pathlib
 
 from zoo.errors import InvalidInput
+from zoo.files import atomic
 
 EXPORTS = "zoo.export_saved_model(model, folder) or zoo.export_tflite(model, file)"
 
@@ -15,12 +16,17 @@ class Saving:
 
     card = None
 
-    def save(self, filepath, *args, **kwargs):
-        """Keras' `save` into a .keras file, which `keras.models.load_model` reads after `import zoo`."""
-        if pathlib.Path(filepath).suffix in (".h5", ".hdf5"):
+    def save(self, filepath, overwrite=True, **kwargs):
+        """Keras' `save` into a .keras file, which appears whole; `keras.models.load_model` reads it after `import zoo`."""
+        path = pathlib.Path(filepath)
+        if path.suffix in (".h5", ".hdf5"):
             raise InvalidInput("a whole model in HDF5 cannot be read again: name a .keras file, or use zoo.save")
         self.check_whole()
-        super().save(filepath, *args, **kwargs)
+        if path.suffix != ".keras" or kwargs.get("zipped") is False or (path.exists() and not overwrite):
+            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras refuses the name, or asks
+        else:
+            with atomic(path) as temporary:
+                super().save(temporary, **kwargs)
 
     def check_whole(self):
         """Raise `InvalidInput` where a layer was quantised: its file would hold weights that no new model takes."""
