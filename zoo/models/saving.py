@@ -17,7 +17,7 @@ class Saving:
     card = None
 
     def save(self, filepath, overwrite=True, **kwargs):
-        """Keras' `save` into a .keras file, which appears whole; `keras.models.load_model` reads it after `import zoo`."""
+        """Keras' `save` into a .keras file, whole or not at all; `keras.models.load_model` reads it."""
         path = pathlib.Path(filepath)
         if path.suffix in (".h5", ".hdf5"):
             raise InvalidInput("a whole model in HDF5 cannot be read again: name a .keras file, or use zoo.save")
