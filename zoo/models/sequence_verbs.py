@@ -224,8 +224,9 @@ class SequenceVerbs:
         """(the next state, what one step x [N, ...] says), everything at its location and from the past alone."""
         prior = self.transition(state)
         prediction = self.decoded(self.emit(state, prior.mean())[0]).mean()
-        seen = {name: value[None] for name, value in self.see(x).items()}
-        evidence = {k: v[0] for k, v in self.evidence(seen, tf.ones([1, tf.shape(x)[0]]), state).items()}
+        seen = {name: tf.expand_dims(value, 0) for name, value in self.see(x).items()}
+        evidence = self.evidence(seen, tf.ones([1, tf.shape(x)[0]]), state)
+        evidence = {name: tf.squeeze(value, 0) for name, value in evidence.items()}
         q, updated = self.infer(state, prior, evidence)
         z = location(q) if isinstance(q, FlowPosterior) else q.mean()
         code, updated = self.emit(updated, z)
@@ -266,7 +267,8 @@ class SequenceVerbs:
     def serve_step(self, x_t, **state):
         """One step of a stream: the next state, by the names of the one that went in, and what `filter` says of x_t."""
         new, said = self.online({name.removeprefix("state_"): value for name, value in state.items()}, x_t)
-        return {**self.said(said), **{f"state_{name}": value for name, value in new.items()}}
+        new = {f"state_{name}": apart(value) for name, value in new.items()}
+        return {**self.said(said), "prediction": apart(said["prediction"]), **new}
 
     def said(self, found):
         return {name: value for name, value in found.items() if self.latent_names or not name.startswith("z")}
@@ -283,6 +285,11 @@ class SequenceVerbs:
         seeds = tf.reshape(split_rows(tf.bitcast(seed, tf.int32), draws), [-1, 2])
         trace = self.passed(inputs, draws, self.row_noise(seeds, steps), None)[0].trace
         return {"elbo": trace.elbo, "log_marginal": trace.log_marginal}
+
+
+def apart(value):
+    """The value as a tensor of its own: of one under two names the LiteRT GPU path fills one alone."""
+    return tf.maximum(value, value.dtype.min)
 
 
 def time_first(x):

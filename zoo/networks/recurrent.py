@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import choose
+from zoo.numerics import cut
 
 
 class Recurrence(keras.layers.Layer):
@@ -61,7 +62,7 @@ class GRU(Recurrence):
     def call(self, gates, state):
         h = state[self.states[0]]
         inner = tf.matmul(h, tf.convert_to_tensor(self.kernel)) + self.bias
-        update, reset, new = zip(tf.split(gates, 3, -1), tf.split(inner, 3, -1), strict=True)
+        update, reset, new = zip(cut(gates, *[self.units] * 3), cut(inner, *[self.units] * 3), strict=True)
         keep = tf.sigmoid(sum(update))
         proposed = tf.tanh(new[0] + tf.sigmoid(sum(reset)) * new[1])
         return {self.states[0]: keep * h + (1 - keep) * proposed}
@@ -78,7 +79,7 @@ class LSTM(Recurrence):
     def call(self, gates, state):
         output, memory = self.states
         inner = gates + tf.matmul(state[output], tf.convert_to_tensor(self.kernel))
-        let_in, forget, new, let_out = tf.split(inner, 4, -1)
+        let_in, forget, new, let_out = cut(inner, *[self.units] * 4)
         memory = tf.sigmoid(forget + 1.0) * state[memory] + tf.sigmoid(let_in) * tf.tanh(new)
         return {output: tf.sigmoid(let_out) * tf.tanh(memory), self.states[1]: memory}
 
@@ -117,8 +118,8 @@ def scan(body, state, elements, outputs, reverse=False):
     first = next(iter(elements.values()))
     steps = first.shape[0] or tf.shape(first)[0]
     if first.shape[0] == 1:
-        state, made = body(state, {name: value[0] for name, value in elements.items()})
-        return state, {name: made[name][None] for name in outputs}
+        state, made = body(state, {name: tf.squeeze(value, 0) for name, value in elements.items()})
+        return state, {name: tf.expand_dims(made[name], 0) for name in outputs}
     arrays = {
         name: tf.TensorArray(value.dtype, steps, element_shape=value.shape[1:]).unstack(value)
         for name, value in elements.items()
