@@ -7,9 +7,10 @@ import sys
 import tempfile
 
 from zoo import pretrained
+from zoo.cli.played import write_draws
 from zoo.errors import InvalidInput
 from zoo.export import export_saved_model, export_tflite, require_equal, verify_tflite
-from zoo.pictures import draw
+from zoo.pictures import Subject, draw
 from zoo.pretrained import cards
 from zoo.pretrained.page import REFUSED
 from zoo.registry import PICTURES
@@ -29,8 +30,13 @@ def publish(run, name):
     card = pretrained.read_card(home)
     card["tflite"] = measure_tflite(model)
     for kind in PICTURES:
+        if kind in ("waveform", "spectrogram") and (home / "piano_roll.png").exists():
+            continue  # of music its notes say more
         with contextlib.suppress(InvalidInput):  # a kind this model has not
             draw(home, kind, home / f"{kind}.png")
+    if "steps" in model.offers:
+        subject = Subject(home)
+        write_draws(subject, home / f"samples.{'mid' if subject.is_music else 'wav'}", 4, 0, False, None)
     cards.write(home, card)
 
 

@@ -6,7 +6,8 @@ from zoo.evaluation import collapse_report
 from zoo.registry import METRICS
 
 REFUSED = "refused"  # by the LiteRT GPU path, in a card's table of TFLite files
-FIRST = ("reconstructions", "samples")
+FIRST = ("reconstructions", "samples", "piano_roll", "waveform")
+PLAYED = ("samples.mid", "samples.wav")
 
 
 def page(home, card):
@@ -106,9 +107,10 @@ def reference_table(card):
 
 
 def picture_lines(home):
-    """The pictures beside the card, as Markdown."""
+    """The pictures beside the card, and what can be played, as Markdown."""
     kinds = sorted((path.stem for path in home.glob("*.png")), key=lambda kind: (kind not in FIRST, kind))
-    return [line for kind in kinds for line in (f"![{kind}]({kind}.png)", "")]
+    played = [f"Four draws to listen to: [{name}]({name})." for name in PLAYED if (home / name).exists()]
+    return [line for shown in (*(f"![{kind}]({kind}.png)" for kind in kinds), *played) for line in (shown, "")]
 
 
 def tflite_table(card):
