@@ -19,6 +19,7 @@ import statistics
 import time
 
 import numpy as np
+from importance_speed import parameters_of
 from train_speed import RATE, race, verdict, versions
 
 KEYS, BATCH = 88, 20
@@ -37,27 +38,28 @@ def sizes(units):
     return {"state_dim": units, "hidden_units": [units], "latent_dim": units}
 
 
-# The sides: (name of the model, units) -> (a function that trains for one pass and returns its loss, parameters).
+# The sides: (model, units, batches) -> (a function that trains for one pass and returns its loss, parameters). Torch's
+# are given the batches, for its compiler does not load beside TensorFlow.
 
 
-def ours(name, units):
+def ours(name, units, data):
     """Keras' fit, compiled by XLA."""
     import zoo
 
     model = zoo.create(name, data_shape=(None, KEYS), **sizes(units))
     model.compile("adam", jit_compile=True)
     model.optimizer.learning_rate = RATE
-    data = zoo.load_dataset("jsb_chorales", "train", BATCH, shuffle=False)
-    return lambda: model.fit(data, verbose=0).history["loss"][0], model.count_params()
+    own = zoo.load_dataset("jsb_chorales", "train", BATCH, shuffle=False)
+    return lambda: model.fit(own, verbose=0).history["loss"][0], parameters_of(model)
 
 
-def pytorch(name, units):
+def pytorch(name, units, data):
     """The loop one writes by hand."""
     import torch
 
     model = {"vrnn": torch_vrnn, "dmm": torch_dmm}[name](units)
     optimizer = torch.optim.Adam(model.parameters(), RATE)
-    data = [(torch.tensor(x).transpose(0, 1), torch.tensor(length)) for x, length in batches()]
+    data = [(torch.tensor(x).transpose(0, 1), torch.tensor(length)) for x, length in data]
 
     def epoch():
         total = 0.0
@@ -182,7 +184,7 @@ def torch_dmm(units):
     return DMM()
 
 
-def pyro(name, units):
+def pyro(name, units, data):
     """Pyro's deep Markov model: a guide with a backward GRU, one SVI step a batch."""
     import pyro
     import pyro.distributions as dist
@@ -221,7 +223,7 @@ def pyro(name, units):
                 z = pyro.sample(f"z{t}", dist.Normal(loc, scale).mask(real[t][:, None]).to_event(1))
 
     svi = SVI(model, guide, pyro.optim.Adam({"lr": RATE}), Trace_ELBO())
-    data = [(torch.tensor(x).transpose(0, 1), torch.tensor(length)) for x, length in batches()]
+    data = [(torch.tensor(x).transpose(0, 1), torch.tensor(length)) for x, length in data]
 
     def epoch():
         total = sum(svi.step(x, torch.arange(len(x))[:, None] < length) for x, length in data)
@@ -306,12 +308,13 @@ def main():
         print(f"{name} is skipped: it is not installed")
     report = {"units": options.units, "versions": versions(), "training": {}}
     report["machine"] = {"system": platform.platform(), "cores": options.cores, "load_before": os.getloadavg()}
+    data = batches()
     for name in ("vrnn", "dmm"):
         # Pyro's network has other parameters, so it runs beside ours alone.
         plain = {side: here[side] for side in ("ours", "pytorch") if side in here}
-        report["training"][name] = race(plain, (name, options.units), options.repeats, options.cores)
+        report["training"][name] = race(plain, (name, options.units, data), options.repeats, options.cores)
         if name == "dmm" and "pyro" in here:
-            cell = race({"pyro": pyro}, (name, options.units), options.repeats, options.cores)
+            cell = race({"pyro": pyro}, (name, options.units, data), options.repeats, options.cores)
             report["training"][name] |= cell
         for side, result in report["training"][name].items():
             print(f"{name:5} {side:8} {result['median']:6.2f} s a pass, {result['parameters']} parameters", flush=True)
