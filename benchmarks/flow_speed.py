@@ -19,7 +19,7 @@ import tempfile
 import time
 
 import numpy as np
-from train_speed import HIDDEN, LATENT, PIXELS, RATE, pythae_networks, torch_stack, versions
+from train_speed import HIDDEN, LATENT, PIXELS, RATE, conclude, pythae_networks, torch_stack, versions
 
 MADE_UNITS = 128
 AIM = {
@@ -232,13 +232,7 @@ def main():
         "cells": entries,
         "aims": verdicts(entries),
     }
-    for name, entry in report["aims"].items():
-        print(f"{name}: {entry['value']:.2f}, aim {entry['aim']}: {'met' if entry['met'] else 'NOT met'}")
-    if options.json:
-        from zoo.files import write_json
-
-        write_json(options.json, report)
-        print(f"wrote {options.json}")
+    conclude(report, options.json)
 
 
 if __name__ == "__main__":

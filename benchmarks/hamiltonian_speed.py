@@ -15,7 +15,7 @@ import platform
 
 import numpy as np
 from importance_speed import BATCH, compare, network, show
-from train_speed import LATENT, PIXELS, RATE, mnist, pythae_epoch, pythae_networks, race, versions
+from train_speed import LATENT, PIXELS, RATE, conclude, mnist, pythae_epoch, pythae_networks, race, versions
 
 ROUND = 1200  # leapfrog steps of a round, about
 AIM = 0.7
@@ -88,13 +88,7 @@ def main():
         show(cells[steps]["ratios"])
     machine["load_after"] = os.getloadavg()
     report = {"data": data, "machine": machine, "versions": versions(), "cells": cells, "aims": verdicts(cells)}
-    for name, entry in report["aims"].items():
-        print(f"{name}: {entry['value']:.2f}, aim {entry['aim']}: {'met' if entry['met'] else 'NOT met'}")
-    if options.json:
-        from zoo.files import write_json
-
-        write_json(options.json, report)
-        print(f"wrote {options.json}")
+    conclude(report, options.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 from importance_speed import parameters_of
-from train_speed import RATE, race, verdict, versions
+from train_speed import RATE, conclude, race, versions
 
 KEYS, BATCH = 88, 20
 AIM, LINEAR, PARTICLES, FILTER_AIM = 1.0, 1.25, 128, 20
@@ -322,13 +322,7 @@ def main():
     report["milliseconds_by_particles"] = by_particles(options.units, options.repeats)
     report["machine"]["load_after"] = os.getloadavg()
     report["aims"] = aims(report)
-    for name, entry in report["aims"].items():
-        print(f"{name}: {entry['value']:.2f}, {verdict(entry)}")
-    if options.json:
-        from zoo.files import write_json
-
-        write_json(options.json, report)
-        print(f"wrote {options.json}")
+    conclude(report, options.json)
 
 
 if __name__ == "__main__":

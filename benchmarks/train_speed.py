@@ -272,6 +272,17 @@ def verdict(entry):
     return f"aim {entry['aim']}: {'met' if entry['met'] else 'NOT met'}"
 
 
+def conclude(report, path):
+    """Print what the aims of a report say, and write it to a file where one is named."""
+    for name, entry in report["aims"].items():
+        print(f"{name}: {entry['value']:.2f}, {verdict(entry)}")
+    if path:
+        from zoo.files import write_json
+
+        write_json(path, report)
+        print(f"wrote {path}")
+
+
 def versions():
     """Versions of the packages that are there."""
     packages = ("tensorflow", "keras", "tensorflow-probability", "torch", "pythae", "numpy")

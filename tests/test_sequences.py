@@ -289,6 +289,10 @@ def test_batches_of_other_lengths_are_predicted_and_encoded_together(name):
     assert found.shape == (6, 3, 2)
     np.testing.assert_allclose(found[4:, :2], model.reconstruct(**batches[1]), atol=1e-6)
     assert not np.any(found[4:, 2])
+    np.testing.assert_array_equal(model.predict((batch for batch in batches), verbose=0), found)
+    assert model.predict(data, steps=1, verbose=0).shape == (4, 3, 2)
+    with pytest.raises(InvalidInput, match="yields no batch"):
+        model.predict(data.take(0), verbose=0)
     if name in LATENT:
         codes, _ = evaluation.features(model, data)
         mean = model.encode(**batches[0])

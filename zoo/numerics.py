@@ -61,6 +61,11 @@ def cut(rows, *sizes):
     return pieces(rows) if len(sizes) > 1 else [rows]
 
 
+def apart(value):
+    """The value as a tensor of its own: of one under two names the LiteRT GPU path fills one alone."""
+    return tf.maximum(value, value.dtype.min)
+
+
 def over_replicas(value):
     """The sum of a tensor over the replicas that take a step together; itself on one device."""
     replicas = tf.distribute.get_replica_context()

@@ -5,6 +5,7 @@ import re
 import types
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
@@ -77,7 +78,10 @@ class Doors:
         alone = y is None and sample_weight is None
         if isinstance(x, list) or is_arrays(x):
             check_batch((x, y, sample_weight), self.batch_spec)
-            return x if alone and hasattr(x, "shape") else dict(named_fields((x, y, sample_weight), self.batch_spec))
+            if alone and hasattr(x, "shape"):
+                return x
+            fields = named_fields((x, y, sample_weight), self.batch_spec)
+            return {name: np.asarray(value) if isinstance(value, list) else value for name, value in fields.items()}
         if not alone:
             raise InvalidInput(
                 f"a {type(x).__name__} brings targets and weights of its own: leave out y, sample_weight"

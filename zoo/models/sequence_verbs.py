@@ -1,7 +1,10 @@
 """What one does with a model of sequences: verbs and endpoints over its loop, and the loop that simulates."""
 
+import itertools
 import math
+import types
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -9,6 +12,7 @@ from zoo.distributions import FlowPosterior, location, scale
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.verbs import renamed
 from zoo.networks.recurrent import keep, scan
+from zoo.numerics import apart
 from zoo.randomness import as_seed
 from zoo.rows import normal_rows, split_rows
 
@@ -45,13 +49,13 @@ class SequenceVerbs:
 
     def predict(self, x, *args, **kwargs):
         """Keras' `predict`, the reconstructions [N, T, ...]; T is the longest batch's, and zeros follow the others."""
-        if not isinstance(x, tf.data.Dataset):
+        if not isinstance(x, (tf.data.Dataset, types.GeneratorType)):
             return super().predict(x, *args, **kwargs)
-        x = x.take(steps) if (steps := kwargs.pop("steps", None)) else x
-        parts = [super(SequenceVerbs, self).predict(batch, *args, **kwargs) for batch in x]
-        longest = max(part.shape[1] for part in parts)
-        padding = [[(0, 0), (0, longest - part.shape[1]), *[(0, 0)] * (part.ndim - 2)] for part in parts]
-        return np.concatenate([np.pad(*pair) for pair in zip(parts, padding, strict=True)])
+        batches = itertools.islice(x, kwargs.pop("steps", None))
+        rows = [row for batch in batches for row in super(SequenceVerbs, self).predict(batch, *args, **kwargs)]
+        if not rows:
+            raise InvalidInput("the data set is empty: it yields no batch")
+        return keras.utils.pad_sequences(rows, dtype="float32", padding="post")
 
     def rebuilt(self, inputs):
         mean = self.decoded(self.located(inputs)["code"]).mean()
@@ -285,11 +289,6 @@ class SequenceVerbs:
         seeds = tf.reshape(split_rows(tf.bitcast(seed, tf.int32), draws), [-1, 2])
         trace = self.passed(inputs, draws, self.row_noise(seeds, steps), None)[0].trace
         return {"elbo": trace.elbo, "log_marginal": trace.log_marginal}
-
-
-def apart(value):
-    """The value as a tensor of its own: of one under two names the LiteRT GPU path fills one alone."""
-    return tf.maximum(value, value.dtype.min)
 
 
 def time_first(x):
