@@ -18,8 +18,8 @@ from zoo.data.spec import TARGET, WEIGHT, FieldSpec
 from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.sequence_loop import SequenceLoop, by_draw
-from zoo.models.sequence_verbs import SequenceVerbs, time_first
-from zoo.networks.recurrent import cell_of
+from zoo.models.sequence_verbs import SequenceVerbs
+from zoo.networks.recurrent import cell_of, time_first
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 

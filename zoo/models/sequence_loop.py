@@ -5,8 +5,7 @@ import tensorflow as tf
 from zoo.data.spec import TARGET
 from zoo.distributions import FlowPosterior
 from zoo.models.particles import blocks_of, particle_body
-from zoo.models.sequence_verbs import time_first
-from zoo.networks.recurrent import keep, scan
+from zoo.networks.recurrent import keep, scan, time_first
 
 
 class SequenceLoop:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo.distributions import FlowPosterior, location, scale
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.verbs import renamed
-from zoo.networks.recurrent import keep, scan
+from zoo.networks.recurrent import keep, scan, time_first
 from zoo.numerics import apart
 from zoo.randomness import as_seed
 from zoo.rows import normal_rows, split_rows
@@ -289,11 +289,6 @@ class SequenceVerbs:
         seeds = tf.reshape(split_rows(tf.bitcast(seed, tf.int32), draws), [-1, 2])
         trace = self.passed(inputs, draws, self.row_noise(seeds, steps), None)[0].trace
         return {"elbo": trace.elbo, "log_marginal": trace.log_marginal}
-
-
-def time_first(x):
-    """[B, T, ...] <-> [T, B, ...]."""
-    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
 def expand(real, value):

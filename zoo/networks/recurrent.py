@@ -100,6 +100,11 @@ def cell_of(name, units, state="h"):
     return cell
 
 
+def time_first(x):
+    """[B, T, ...] <-> [T, B, ...]."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
 def keep(real, new, old):
     """The new state in the rows [N] that are real, the old one in the others."""
     return {name: tf.where(real[:, None] > 0, new[name], old[name]) for name in old}
