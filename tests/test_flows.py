@@ -385,7 +385,7 @@ BAD = [
     ("vae", {"posterior": {"name": "householder"}, "latent_dim": 1}, "latent_dim must be 2 or more, got 1"),
     ("vae", {"posterior": {"name": "spline", "num_bins": 1}}, "2 or more bins"),
     ("vae", {"posterior": {"name": "coupling", "max_log_scale": 1e3}}, "at most 20, or scales overflow"),
-    ("vae", {"posterior": {"name": "iaf", "hidden_units": []}}, "hidden_units must be positive"),
+    ("vae", {"posterior": {"name": "iaf", "hidden_units": []}}, "hidden_units is a list of whole numbers"),
     ("vae", {"posterior": {"name": "sylvester", "kind": "orthgonal"}}, "did you mean orthogonal"),
     ("vae", {"posterior": {"name": "sylvester", "num_columns": 4}}, "at most latent_dim, 3; got 4"),
     (
