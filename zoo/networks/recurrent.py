@@ -113,29 +113,77 @@ def keep(real, new, old):
 def scan(body, state, elements, outputs, reverse=False):
     """(the last state, name -> [T, ...]) of a loop over the leading axis of `elements`.
 
+    Only the states are kept for the gradient, which makes each step anew: memory is that of T states, and time stays
+    linear in T where the compiler would copy whole arrays at every step.
+
     Args:
-        body: (state, the step's elements) -> (state, name -> float32 [...]).
+        body: (state, the step's elements) -> (state, name -> float32 [...]), of these and of variables alone.
         state: name -> tensor.
         elements: name -> [T, ...].
         outputs: name -> what follows the first axis of an output: its size, or () where nothing does.
         reverse: from the last step to the first.
     """
     first = next(iter(elements.values()))
-    steps = first.shape[0] or tf.shape(first)[0]
     if first.shape[0] == 1:
         state, made = body(state, {name: tf.squeeze(value, 0) for name, value in elements.items()})
         return state, {name: tf.expand_dims(made[name], 0) for name in outputs}
-    arrays = {
-        name: tf.TensorArray(value.dtype, steps, element_shape=value.shape[1:]).unstack(value)
-        for name, value in elements.items()
-    }
-    shapes = {name: [None, size] if size != () else [None] for name, size in outputs.items()}
+    steps = first.shape[0] or tf.shape(first)[0]
+
+    def step(state, each):
+        new, made = body(state, each)
+        new = {name: tf.ensure_shape(new[name], state[name].shape) for name in state}
+        return new, {name: made[name] for name in outputs}
+
+    @tf.custom_gradient
+    def run(state, elements):
+        kept = {("state", name): value.shape for name, value in state.items()}
+        kept |= {("output", name): [None, size] if size != () else [None] for name, size in outputs.items()}
+
+        def forward(state, each):
+            new, made = step(state, each)
+            return new, {**{("state", name): state[name] for name in state}, **{("output", n): made[n] for n in made}}
+
+        last, found = loop(forward, state, elements, kept, steps, reverse)
+        states = {name: found["state", name] for name in state}
+        found = {name: found["output", name] for name in outputs}
+
+        def gradient(*upstream, variables=()):
+            over = tf.nest.pack_sequence_as((state, found), upstream)
+
+            def backward(carried, each):
+                before, one, above = each
+                with tf.GradientTape() as tape:
+                    tape.watch((before, one))
+                    made = step(before, one)
+                sources = (before, one, list(variables))
+                below, to_elements, to_variables = tape.gradient(
+                    made, sources, (carried[0], above), unconnected_gradients="zero"
+                )
+                total = [a + b for a, b in zip(carried[1], to_variables, strict=True)]
+                return (below, total), to_elements
+
+            zeros = [tf.zeros_like(variable) for variable in variables]
+            shapes = {name: value.shape[1:] for name, value in elements.items()}
+            (to_state, to_variables), to_elements = loop(
+                backward, (over[0], zeros), (states, elements, over[1]), shapes, steps, not reverse
+            )
+            return tf.nest.flatten((to_state, to_elements)), to_variables
+
+        return (last, found), gradient
+
+    return run(state, elements)
+
+
+def loop(body, state, elements, shapes, steps, reverse):
+    """As `scan`, of any nested structures; without a gradient of its own."""
+    arrays = tf.nest.map_structure(
+        lambda value: tf.TensorArray(value.dtype, steps, element_shape=value.shape[1:]).unstack(value), elements
+    )
     found = {name: tf.TensorArray(tf.float32, steps, element_shape=shape) for name, shape in shapes.items()}
 
     def step(i, state, found):
         t = steps - 1 - i if reverse else i
-        new, made = body(state, {name: array.read(t) for name, array in arrays.items()})
-        new = {name: tf.ensure_shape(new[name], state[name].shape) for name in state}
+        new, made = body(state, tf.nest.map_structure(lambda array: array.read(t), arrays))
         return i + 1, new, {name: array.write(t, made[name]) for name, array in found.items()}
 
     _, state, found = tf.while_loop(lambda i, *_: i < steps, step, (0, state, found), maximum_iterations=steps)
