@@ -16,7 +16,8 @@ def halvings(data_shape, filters):
     """
     if len(data_shape) != 3:
         raise InvalidInput(
-            f"convolutional networks take images [height, width, channels], got shape {tuple(data_shape)}"
+            "convolutional networks take and give images [height, width, channels], 'mlp' any shape; "
+            f"this end has {tuple(data_shape)}"
         )
     check_widths(filters=filters)
     sizes = [tuple(data_shape[:2])]
