@@ -353,6 +353,14 @@ def test_bounds_a_step_are_the_two_means(name):
         assert found["iwae_per_step"]["value"] == pytest.approx(entry["value"], rel=1e-4)
 
 
+def test_a_comparison_of_sequences_is_that_of_their_bounds_a_step():
+    pair, batch = [made("vrnn"), made("rnn_baseline")], {"x": every(3)[:6], "length": np.array([1, 2, 3, 3, 2, 1])}
+    bounds = [zoo.evaluate(model, batch, num_samples=20)["iwae_per_step"]["value"] for model in pair]
+    found = evaluation.compare(*pair, batch, num_samples=20)["nll_per_step_difference"]
+    assert found["value"] == pytest.approx(bounds[1] - bounds[0], abs=1e-5)
+    assert found["num_examples"] == 6 and found["standard_error"] > 0
+
+
 # ---------------------------------------------------------------- exports
 
 

@@ -62,12 +62,18 @@ def evaluate(
         given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
         given += [f"--versus {versus}"] if versus else []
         given += [f"--refine {refine}"] if refine else []
-        measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
+        measured = paired(metrics, versus) if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
-    said = "sequences" if "elbo_per_step" in metrics else "images"
+    said = "sequences" if {"elbo_per_step", "nll_per_step_difference"} & metrics.keys() else "images"
     lines = [*(metric_line(*item, said) for item in metrics.items()), *evaluation.collapse_report(metrics)]
     return show(metrics if json else lines, json)
+
+
+def paired(metrics, versus):
+    """The differences of a comparison as a card has them, under names of their own."""
+    ends = "difference", f"minus_{versus}"
+    return {name.replace(*ends): {**each, "versus": versus} for name, each in metrics.items() if name.endswith(ends[0])}
 
 
 def arguments_given(num_samples, split, limit, seed):

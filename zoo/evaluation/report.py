@@ -65,19 +65,19 @@ def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progres
 
     Returns:
         {"nll_difference": {"value", "standard_error", "num_examples", "num_samples"}, "nll": ..., "other_nll": ...};
-        the standard error is that of the paired difference, nats.
+        the standard error is that of the paired difference, nats. Of sequences "nll_per_step_difference" too, the
+        mean over them of each one's difference by its steps.
     """
     if model.binarize != other.binarize and (model.binarize is None or other.binarize is None):
         raise InvalidInput(f"one model binarises ({model.binarize!r}), the other does not: they score different data")
     for each in (model, other):
         each.require("a comparison of likelihoods", ["bound"])
-    pair = [per_example(m, dataset, num_samples, limit, seed, progress)["nll"] for m in (model, other)]
-    extra = {"num_samples": num_samples}
-    return {
-        "nll_difference": mean_and_error(pair[0] - pair[1], **extra),
-        "nll": mean_and_error(pair[0], **extra),
-        "other_nll": mean_and_error(pair[1], **extra),
-    }
+    scores = [per_example(m, dataset, num_samples, limit, seed, progress) for m in (model, other)]
+    pair, extra = [each["nll"] for each in scores], {"num_samples": num_samples}
+    found = {"nll_difference": mean_and_error(pair[0] - pair[1], **extra)}
+    if "steps" in scores[0]:
+        found["nll_per_step_difference"] = mean_and_error((pair[0] - pair[1]) / scores[0]["steps"], **extra)
+    return {**found, "nll": mean_and_error(pair[0], **extra), "other_nll": mean_and_error(pair[1], **extra)}
 
 
 def probe(model, dataset, settings=None):
