@@ -11,6 +11,7 @@ from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
 from zoo.cli.arrays import in_batches, is_array, target, write_arrays
 from zoo.cli.played import PLAYED, write_draws
 from zoo.errors import check_positive
+from zoo.pretrained import locate
 
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
 File = Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write.")]
@@ -88,10 +89,9 @@ def reconstruct(
 def subject_of(name, source=None):
     """A pretrained model or a run with its data."""
     import_tensorflow()
-    from zoo import pretrained
     from zoo.pictures import Subject
 
-    return Subject(pretrained.locate(name), source)
+    return Subject(locate(name), source)
 
 
 def write(path, arrays):
