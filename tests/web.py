@@ -44,8 +44,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Web:
     """What the server shows, what it was asked, and what goes wrong.
 
-    `cuts` is path -> list of the bytes after which the next answers break off, `redirects` path -> address, `pages` are paths that
-    give a page of HTML, and without `ranges` it sends every file from its beginning.
+    `cuts` is path -> the bytes after which the next answers break off, last first; `redirects` path -> address; `pages`
+    are paths that give a page of HTML; and without `ranges` every file is sent from its beginning.
     """
 
     def __init__(self, folder, address):

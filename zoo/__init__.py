@@ -3,7 +3,7 @@
 from zoo.lazy import at_import, attributes, importing_keras
 from zoo.quiet import importing_tensorflow
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOME = {
     "create": "zoo.creation",

@@ -62,12 +62,11 @@ def receive(place, entry, path):
 
 def pull(place, entry, part, report):
     """Append to a partial file what it lacks; where that breaks off a few times more."""
-    for attempt in range(1, ATTEMPTS + 1):
-        try:
-            return append(place, entry, part, report)
-        except Cut:
-            if attempt == ATTEMPTS:
-                raise
+    for _ in range(ATTEMPTS - 1):
+        with contextlib.suppress(Cut):
+            append(place, entry, part, report)
+            return
+    append(place, entry, part, report)
 
 
 def append(place, entry, part, report):
