@@ -340,3 +340,15 @@ def test_commands_work_with_models_from_elsewhere(zoo, stranger, tmp_path, monke
     assert json.loads(out)["model"] == "vae"
     assert zoo("plot", "hf://user/theirs", "--kind", "training")[0] == 0
     assert (tmp_path / "theirs_training.png").is_file()
+
+
+def test_what_publish_builds_is_a_mirror(installed, original, tmp_path, monkeypatch):
+    from tools.publish import build_mirror
+
+    (original / "kl_per_unit.csv").touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "folder", lambda: original.parent)
+        build_mirror(tmp_path / "mirror")
+    monkeypatch.setenv("ZOO_MIRROR", str(tmp_path / "mirror"))
+    assert zoo.load(NAME).latent_dim == 3
+    assert zoo.load((tmp_path / "mirror" / NAME).as_uri()).latent_dim == 3

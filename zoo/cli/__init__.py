@@ -12,6 +12,7 @@ from zoo.cli import (  # noqa: F401
     info,
     list,
     pictures,
+    push,
     score,
     train,
 )

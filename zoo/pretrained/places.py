@@ -165,6 +165,14 @@ class Web:
         return new.hostname == old.hostname and (upgraded or (new.scheme, new.port) == (old.scheme, old.port))
 
 
+def hub_name(address):
+    """The "user/name" of an address hf://user/name."""
+    found = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)", str(address))
+    if not found:
+        raise InvalidInput(f"an address of the Hub is hf://user/name, got {str(address)!r}")
+    return found[1]
+
+
 def answered(response, name, start):
     """The `Stream` of an answer from the web to a question for a file from byte `start` on."""
     if response.status_code >= 400:

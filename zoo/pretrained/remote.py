@@ -17,7 +17,7 @@ from zoo import address
 from zoo.errors import CannotWrite, InvalidInput, choose
 from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, check_card
-from zoo.pretrained.places import Folder, Missing, Web, Zip
+from zoo.pretrained.places import Folder, Missing, Web, Zip, hub_name
 from zoo.pretrained.transfer import digest, read, receive
 
 KEY = 12  # hexadecimal digits of a SHA-256
@@ -55,9 +55,7 @@ def place_of(name):
     if scheme:
         choose("scheme", scheme, SCHEMES)
     if scheme == "hf":
-        if not re.fullmatch(r"[\w.-]+/[\w.-]+", rest):
-            raise InvalidInput(f"an address of the Hub is hf://user/name, got {name!r}")
-        return Web(f"{os.environ.get('HF_ENDPOINT') or HUB}/{rest}/resolve/main/", hub=True)
+        return Web(f"{os.environ.get('HF_ENDPOINT') or HUB}/{hub_name(name)}/resolve/main/", hub=True)
     if scheme in ("http", "https"):
         if rest.endswith(".zip"):
             raise InvalidInput(f"{name} is a zip: fetch it, and name the file")
