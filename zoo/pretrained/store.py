@@ -6,14 +6,19 @@ A card is a recipe with weights and metrics: `preset` gives the recipe back. A c
 import contextlib
 import datetime
 import fnmatch
+import os
 import pathlib
 import platform
 import re
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, check_card
 from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere
+
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
 PACKAGE = pathlib.Path(__file__).parent.parent
 LOCK = ".saving"
@@ -33,7 +38,7 @@ def list_recipes(pattern="*"):
     return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
 
 
-def list_pretrained(pattern="*"):
+def list_pretrained(pattern: str = "*") -> list[str]:
     """Names of the pretrained models, filtered by a shell pattern."""
     return [name for name in list_recipes(pattern) if "weights" in read_json(folder() / name / "card.json")]
 
@@ -156,7 +161,7 @@ def checked_preset(preset):
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
 
-def load(name, model=None, **config):
+def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "LatentVariableModel":
     """A built model with its trained weights; its `card` is the content of its card.json.
 
     Args:
@@ -197,7 +202,12 @@ def making(home):
         raise InvalidInput(f"the config of {home.name} makes no model: {error}") from error
 
 
-def save(model, directory, card=None, overwrite=False):
+def save(
+    model: "LatentVariableModel",
+    directory: str | os.PathLike,
+    card: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Write the model's weights and its card into a folder; `load` reads them back.
 
     Args:
