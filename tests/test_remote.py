@@ -21,7 +21,7 @@ NAME, FILE = "vae_tiny", "model.weights.h5"
 def original(tmp_path_factory):
     """The folder of a small model that is published."""
     folder = tmp_path_factory.mktemp("original") / NAME
-    zoo.save(small("vae"), folder, card={"data": {"name": "digits"}})
+    zoo.save(small("vae", data_shape=(8, 8, 1)), folder, card={"data": {"name": "digits", "split": "train"}})
     (folder / "log.csv").write_text("epoch,elbo\n0,-30\n1,-20\n")
     return folder
 
@@ -201,9 +201,8 @@ def test_a_model_of_a_stranger_is_loaded_and_the_checksum_of_its_card_shown(stra
     for address in addresses:
         model = zoo.load(address)
         assert model.card == card
-        assert (
-            f"{address}: vae, with the SHA-256 of its own card, {card['weights']['sha256']}" in capsys.readouterr().err
-        )
+        said = f"{address}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}\n"
+        assert capsys.readouterr().err == said
     asked = len(web.asked)
     assert pretrained.locate(addresses[0]).name == "theirs"
     assert web.asked[asked:] == [("/user/theirs/resolve/main/card.json", None)], "what is in the cache is kept"
@@ -334,10 +333,42 @@ def test_a_mistake_on_the_command_line_is_one_line(zoo, installed, arguments, me
     assert code == 2 and len(lines) == 1 and message in lines[0]
 
 
+def test_a_command_fetches_what_it_needs(zoo, installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = zoo("sample", NAME, "--format", "npz", "--count", 3)
+    assert code == 0 and "x [3, 8, 8, 1]" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["mirror", "address"])
+def test_every_command_takes_what_is_fetched(where, zoo, stranger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = NAME if where == "mirror" else "hf://user/theirs"
+    preset = {"model": "vae", "from": name, "data": {"name": "digits"}, "recipe": {"epochs": 1}}
+    (tmp_path / "preset.json").write_text(json.dumps(preset))
+    for command in (
+        ["evaluate", name, "--num-samples", 2, "--limit", 3],
+        ["reconstruct", name],
+        ["score", name, "--num-samples", 2, "--count", 2],
+        ["encode", name, "--count", 2],
+        ["plot", name, "--kind", "latents"],
+        ["export", name],
+        ["train", "--from", name, "--epochs", 1, "--output", "tuned"],
+        *([["train", "--preset", "preset.json", "--output", "begun"]] if where == "mirror" else []),
+    ):
+        code, _, lines = zoo(*command)
+        assert code == 0, (command, lines)
+    assert (tmp_path / "exports" / ("theirs" if where == "address" else NAME) / "1" / "saved_model.pb").is_file()
+
+
 def test_commands_work_with_models_from_elsewhere(zoo, stranger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = zoo("info", "hf://user/theirs", "--json")
-    assert json.loads(out)["model"] == "vae"
+    home, _ = stranger
+    (home / "card.json").write_text(
+        json.dumps({**json.loads((home / "card.json").read_text()), "notes": "a\x1b[31m\nb"})
+    )
+    assert json.loads(zoo("info", "hf://user/theirs", "--json")[1])["model"] == "vae"
+    assert "notes: a\\x1b[31m\nb" in zoo("info", "hf://user/theirs")[1]
     assert zoo("plot", "hf://user/theirs", "--kind", "training")[0] == 0
     assert (tmp_path / "theirs_training.png").is_file()
 

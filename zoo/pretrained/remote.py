@@ -112,7 +112,7 @@ def fetch_folder(name):
             with contextlib.suppress(Missing):
                 write_bytes(home / log, read(place, log, LARGEST_JSON))
         write_bytes(home / CARD, content)
-    print(f"{name}: {card['model']}, with the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
+    print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
     return home
 
 
