@@ -1,5 +1,6 @@
 """Weights on demand: from a mirror, and of strangers, over a web server of this machine; every mishap is one line."""
 
+import concurrent.futures
 import json
 import shutil
 import zipfile
@@ -166,6 +167,13 @@ def test_a_cache_that_cannot_be_written_is_one_line(installed, monkeypatch, tmp_
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
     with pytest.raises(CannotWrite, match=f"cannot write {tmp_path}/file/.*; the variable ZOO_CACHE names another"):
         zoo.load(NAME)
+
+
+def test_many_fetch_the_same_weights_at_once_and_one_downloads_them(installed, web):
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        files = set(threads.map(lambda _: pretrained.fetch(NAME), range(8)))
+    assert len(files) == len(web.asked) == 1
+    assert [path.name for path in files.pop().parent.iterdir()] == [FILE]
 
 
 def test_a_damaged_file_in_the_cache_is_fetched_anew(installed, web):
