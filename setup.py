@@ -12,6 +12,7 @@ CARDS = [f"*/{file}" for file in ("card.json", "log.csv", "kl_per_unit.csv")]
 HUB = ["huggingface_hub>=1.0"]
 TESTS = [
     *HUB,
+    "pyyaml>=6",
     "build>=1.2",
     "twine>=6.1",
     "pytest>=8",

@@ -251,6 +251,7 @@ ADDRESSES = {
     "ftp://host/model": "unknown scheme 'ftp'; did you mean http",
     "hf://user": "an address of the Hub is hf://user/name, got 'hf://user'",
     "hf://user/../name": "an address of the Hub is hf://user/name",
+    "hf://user/..": "an address of the Hub is hf://user/name",
     "https://host/model.zip": "is a zip: fetch it, and name the file",
     "nowhere.zip": "cannot read nowhere.zip: no such file",
     "file:///no/such/folder": "cannot read /no/such/folder/card.json: no such file",

@@ -168,7 +168,7 @@ class Web:
 
 def hub_name(address):
     """The "user/name" of an address hf://user/name."""
-    found = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)", str(address))
+    found = re.fullmatch(r"hf://(\w[\w.-]*/\w[\w.-]*)", str(address))
     if not found:
         raise InvalidInput(f"an address of the Hub is hf://user/name, got {str(address)!r}")
     return found[1]
