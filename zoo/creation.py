@@ -4,13 +4,17 @@
 """
 
 import fnmatch
+from typing import TYPE_CHECKING, Any
 
 import zoo.models  # noqa: F401  (registers them)
 from zoo.errors import InvalidInput, choose
 from zoo.registry import MODELS, check_arguments
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
-def list_models(pattern="*"):
+
+def list_models(pattern: str = "*") -> list[str]:
     """Names of the models `create` knows, filtered by a shell pattern."""
     return sorted(fnmatch.filter(MODELS, pattern))
 
@@ -20,7 +24,7 @@ def model_class(name):
     return choose("model", name, MODELS)
 
 
-def create(name, **config):
+def create(name: str, **config: Any) -> "LatentVariableModel":
     """An untrained, built Keras model.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from zoo import __version__
-from zoo.errors import InvalidInput, reason
+from zoo.errors import InvalidInput, printable, reason
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 USAGE_ERROR = typer.BadParameter.__base__  # click's, or that of the copy which newer typers bring
 INTERRUPTED = 130  # as a shell says it
-Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="A pretrained name (`zoo list --pretrained`), a folder or zip with a card, or hf://user/name."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Input = Annotated[
@@ -53,10 +56,10 @@ def show(content, as_json, empty="there is none"):
         typer.echo(empty)
     elif isinstance(content, dict):
         for key, value in content.items():
-            typer.echo(f"{key}: {value}")
+            typer.echo(printable(f"{key}: {value}"))
     else:
         for entry in content:
-            typer.echo(entry)
+            typer.echo(printable(str(entry)))
 
 
 def import_tensorflow():

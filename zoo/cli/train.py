@@ -7,6 +7,7 @@ import typer
 
 from zoo.cli.app import INTERRUPTED, app, import_tensorflow
 from zoo.errors import InvalidInput
+from zoo.pretrained import is_elsewhere, locate
 from zoo.pretrained import preset as preset_of
 from zoo.settings import merge, overrides
 
@@ -88,8 +89,10 @@ def begun(model, preset, start, dataset, set_):
     if preset:
         return preset_of(preset)
     if start:
-        wanted = preset_of(start)
-        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": start}
+        home = locate(start)
+        wanted = preset_of(home)
+        known = str(home) if is_elsewhere(start) else start
+        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": known}
     from zoo.training.data import suggest_config
 
     data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
