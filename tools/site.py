@@ -1,0 +1,94 @@
+"""MkDocs' hooks, named in mkdocs.yml: pages that are generated, tables and source inside pages, and mathematics.
+
+In a page under docs/ `<!-- table: NAME -->` is a table of `tools.tables`, `<!-- script: NAME -->` what a benchmark says
+of itself, and `<!-- source: PATH NAME -->` a function of the source (`| TEXT` behind it: its statement that begins so).
+Links are those of the checkout, so that they work on its pages too.
+"""
+
+import pathlib
+import posixpath
+import re
+
+from latex2mathml.converter import convert
+from mkdocs.structure.files import File
+
+from tools.pages import docstring_of, generated, pictures, source
+from tools.refresh import ADDRESS, OWNER, PROJECT, SITE
+from tools.tables import OF_PAGES, ROOT, table
+
+INSERT = re.compile(r"<!-- (table|script|source): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
+LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+PLACES = {"pretrained": "pretrained/{}.md", "compact": "pretrained/{}.md"}
+SHOWN = ("saved_models/", "benchmarks/results/")
+
+
+def on_config(config):
+    """The project's addresses, and a place in the navigation for every generated page."""
+    config.site_url, config.repo_url, config.repo_name = SITE, ADDRESS, f"{OWNER}/{PROJECT}"
+    config.extra["pages"] = generated()
+    config.nav = [with_children(entry, config.extra["pages"]) for entry in config.nav]
+    return config
+
+
+def with_children(entry, pages):
+    """An entry of the navigation whose list names a folder, "models/", with the pages of that folder."""
+    (title, inside), *_ = entry.items()
+    if isinstance(inside, list):
+        found = []
+        for child in inside:
+            own = isinstance(child, str) and child.endswith("/")
+            found += (
+                [{pathlib.Path(p).stem: p} for p in pages if p.startswith(child) and "index" not in p]
+                if own
+                else [child]
+            )
+        return {title: found}
+    return entry
+
+
+def on_files(files, config):
+    """The generated pages, and the pictures of models and benchmarks."""
+    for path, text in config.extra["pages"].items():
+        files.append(File.generated(config, path, content=text))
+    for path, file in pictures().items():
+        files.append(File.generated(config, path, abs_src_path=str(file)))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """The page with what it asks for, and with links that are good in the site."""
+    home = posixpath.dirname(page.file.src_uri)
+    if page.file.src_uri not in config.extra["pages"]:
+        markdown = LINK.sub(lambda match: in_site(match[1], home), markdown)
+    return INSERT.sub(lambda match: inserted(*match.groups(), home), markdown)
+
+
+def inserted(kind, what, name, start, home):
+    """What stands in place of a comment."""
+    if kind == "source":
+        return source(what, name, start or "")
+    if kind == "script":
+        return docstring_of(f"benchmarks/{what}.py")
+    where = PLACES.get(what, "models/{}.md") if what in OF_PAGES else None
+    return "\n".join(table(what, where and posixpath.relpath(where, home or ".")))
+
+
+def in_site(link, home):
+    """A link of a page in docs/`home` as the site has it: pictures are there too, other files at the project's address."""
+    path = posixpath.normpath(posixpath.join("docs", home, link))
+    if path.startswith("docs/") or not (ROOT / path).exists():
+        return link
+    if path.startswith(SHOWN) and path.endswith(".png"):
+        return posixpath.relpath(path, home or ".")
+    return f"{ADDRESS}/blob/main/{path}"
+
+
+def on_page_content(html, page, config, files):
+    """Mathematics as MathML, which browsers show without a script."""
+
+    def drawn(match):
+        text = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        return convert(text, display="block" if match[1] == "div" else "inline")
+
+    return MATH.sub(drawn, html)
