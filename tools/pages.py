@@ -8,7 +8,7 @@ from typer.cli import get_docs_for_click
 
 import zoo
 from tools.refresh import ADDRESS
-from tools.tables import RESULTS, ROOT, linked, markdown, model_table, pretrained_table
+from tools.tables import RESULTS, ROOT, markdown, model_table, pretrained_table
 from zoo import index, pretrained
 from zoo.cli import app
 from zoo.pretrained.page import FIRST, page
@@ -153,7 +153,7 @@ def docstring_of(path):
 
 
 def source(path, name, start=""):
-    """A function or class of the source as a code block, without its docstring; of it the statement with a beginning."""
+    """A function or class of the source as code, without its docstring; or the statement in it that begins so."""
     text = (ROOT / path).read_text()
     node = ast.parse(text)
     for part in name.split("."):

@@ -75,7 +75,7 @@ def inserted(kind, what, name, start, home):
 
 
 def in_site(link, home):
-    """A link of a page in docs/`home` as the site has it: pictures are there too, other files at the project's address."""
+    """A link of a page in docs/`home` as the site has it, which has the pictures; other files are at the project's."""
     path = posixpath.normpath(posixpath.join("docs", home, link))
     if path.startswith("docs/") or not (ROOT / path).exists():
         return link

@@ -29,16 +29,18 @@ def pretrained_table(where="{}", model=None):
 
 
 def compact_table(where="{}"):
-    """The pretrained models with the number that says most of each."""
-    rows = []
+    """The pretrained models by data set, a row each, those with the lowest NLL first."""
+    rows = {}
     for name in pretrained.list_pretrained():
         card = pretrained.read_card(name)
         metrics = card.get("metrics", {})
-        said = estimate(metrics["nll"]) if "nll" in metrics else ""
+        said = f"{linked(name, where)} {estimate(metrics['nll'])}" if "nll" in metrics else linked(name, where)
         if "error_percent" in metrics and "num_labels" in card["data"]:
-            said += f"; {metrics['error_percent']['value']:.2f} % errors with {card['data']['num_labels']} labels"
-        rows.append([linked(name, where), card["data"]["name"], said, size(card)])
-    return markdown(["name", "data", "NLL (nats)", "weights"], rows)
+            labels = card["data"]["num_labels"]
+            said += f" ({metrics['error_percent']['value']:.2f} % errors with {labels} labels)"
+        rows.setdefault(card["data"]["name"], []).append((metrics.get("nll", {}).get("value", 0), said))
+    lines = [[data, ", ".join(said for _, said in sorted(found))] for data, found in sorted(rows.items())]
+    return markdown(["data", "pretrained models, and their NLL in nats"], lines)
 
 
 def gain_table():

@@ -1,0 +1,116 @@
+"""README and the pages of the site: their snippets run, their links lead somewhere, their tables are those of today."""
+
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests import snippets
+from tools import pages, refresh, tables
+from zoo import index
+
+ROOT = pathlib.Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = (ROOT / "README.md").read_text()
+
+
+def name_of(page):
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [page for page in PAGES if snippets.snippets(page)], ids=name_of)
+def test_every_snippet_of_a_page_runs(page):
+    done = subprocess.run([sys.executable, "-m", "tests.snippets", str(page)], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode == snippets.NOTHING_TO_RUN:
+        pytest.skip(done.stdout)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("```python\nx = 1\nx / 0\n```", r"page\.md:5: ZeroDivisionError"),
+        ("```python\ndef f(:\n```", r"page\.md:4: SyntaxError"),
+        ("```bash\ntrue\nfalse\n```", r"page\.md:4: the bash snippet .* ended with 1"),
+        ('<!-- snippets say: "epochs=50" as "epochs=1" -->\n```python\nepochs = 20\n```', "no snippet has 'epochs=50'"),
+    ],
+)
+def test_a_snippet_that_fails_is_named_by_page_and_line(code, said, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# A page\n\n{code}\n")
+    with pytest.raises(snippets.Failed, match=said):
+        snippets.run(page)
+
+
+def test_snippets_of_a_page_are_one_program_said_as_its_comments_say_without_those_left_out(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(
+        '<!-- snippets say: "epochs = 20" as "epochs = 1" -->\n\n```python\nepochs = 20\n```\n\n'
+        "```bash\necho 1 > epochs\n```\n\n<!-- not run: needs a network -->\n```bash\nfalse\n```\n\n"
+        '```text\nno code\n```\n\n```python\nassert open("epochs").read() == f"{epochs}\\n"\n```\n'
+    )
+    snippets.run(page)
+
+
+def test_the_readme_is_short_and_its_links_work_anywhere():
+    assert len(README.splitlines()) <= 150
+    assert re.findall(r"\]\((?!https://|#)(\S+?)\)", README) == []
+    assert re.findall(r'(?:src|href)="(?!https://)', README) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_links_to_the_project_lead_to_files_that_are_there(page):
+    text = page.read_text()
+    assert text == refresh.with_addresses(text)
+    for path in re.findall(rf"{refresh.ADDRESS}/(?:blob|raw|tree)/main/([^\s)#]+)", text):
+        assert (ROOT / path).exists(), path
+
+
+def test_links_to_the_site_lead_to_its_pages():
+    known = {"", *(name.removesuffix(".md").removesuffix("index") for name in pages.generated())}
+    known |= {str(p.relative_to(ROOT / "docs")).removesuffix(".md").removesuffix("index") for p in PAGES[1:]}
+    for path in re.findall(rf"{refresh.SITE}([^\s)#]*)", README):
+        assert path.removesuffix("/") in {name.removesuffix("/") for name in known}, path
+
+
+def test_the_lists_of_the_readme_are_those_of_the_cards_and_the_source():
+    assert refresh.with_lists(ROOT / "README.md") == README
+    for entry in index.entries("models"):
+        assert f"`{entry.name}`" in README
+
+
+def test_what_is_registered_and_measured_has_its_place_in_the_site():
+    made = pages.generated()
+    for kind in (*index.PARTS, "pictures"):
+        for entry in index.entries(kind):
+            assert f"\n## {entry.name}\n" in made[f"parts/{kind}.md"]
+    for entry in index.entries("models"):
+        text = made[f"models/{entry.name}.md"]
+        assert entry.about in text and all(f"| `{name}` |" in text for name in index.arguments(entry))
+    asked = " ".join(page.read_text() for page in PAGES)
+    for path in sorted(tables.RESULTS.glob("*.md")):
+        assert f"<!-- table: {path.stem} -->" in asked, path.name
+    for path in sorted((ROOT / "benchmarks").glob("*.py")):
+        helps = path.stem in ("energies", "runs", "sequences")
+        assert helps or f"<!-- script: {path.stem} -->" in asked, path.name
+
+
+def test_a_piece_of_source_is_shown_without_its_docstring():
+    assert pages.source("zoo/objectives/bounds.py", "elbo").splitlines()[1:-1] == [
+        "def elbo(trace):",
+        "    return trace.reconstruction + trace.entropy - sum(trace.kl.values())",
+    ]
+    assert "Trace(" in pages.source("zoo/models/vae.py", "VAE.passed", "trace =")
+    with pytest.raises(StopIteration):
+        pages.source("zoo/objectives/bounds.py", "elbow")
+
+
+def test_addresses_of_another_project_become_those_of_this_one():
+    text = "https://host.org/a/b/raw/main/x.png https://a.github.io/b/start/ git clone https://host.org/a/b"
+    assert refresh.with_addresses(text) == (
+        f"{refresh.ADDRESS}/raw/main/x.png {refresh.SITE}start/ git clone {refresh.ADDRESS}"
+    )
