@@ -95,7 +95,7 @@ def test_what_is_registered_and_measured_has_its_place_in_the_site():
     for path in sorted(tables.RESULTS.glob("*.md")):
         assert f"<!-- table: {path.stem} -->" in asked, path.name
     for path in sorted((ROOT / "benchmarks").glob("*.py")):
-        helps = path.stem in ("energies", "runs", "sequences")
+        helps = path.stem in ("energies", "runs")
         assert helps or f"<!-- script: {path.stem} -->" in asked, path.name
 
 

@@ -154,19 +154,24 @@ def docstring_of(path):
 
 def source(path, name, start=""):
     """A function or class of the source as code, without its docstring; or the statement in it that begins so."""
-    text = (ROOT / path).read_text()
-    node = ast.parse(text)
-    for part in name.split("."):
-        node = next(child for child in node.body if getattr(child, "name", None) == part)
-    lines = text.splitlines()
+    node = found(path, name)
+    lines = (ROOT / path).read_text().splitlines()
     if start:
         inside = (child for child in ast.walk(node) if isinstance(child, ast.stmt))
         node = next(child for child in inside if lines[child.lineno - 1].strip().startswith(start))
-    said = node.body[0] if getattr(node, "body", None) and ast.get_docstring(node) and not start else None
+    said = node.body[0] if not start and ast.get_docstring(node) else None
     hidden = range(said.lineno, said.end_lineno + 1) if said else ()
     shown = [lines[number - 1] for number in range(node.lineno, node.end_lineno + 1) if number not in hidden]
     indent = len(shown[0]) - len(shown[0].lstrip())
     return "\n".join([f'```python title="{path}, {name}"', *(line[indent:] for line in shown), "```"])
+
+
+def found(path, name):
+    """The syntax tree of a function or class of a file, by its dotted name."""
+    node = ast.parse((ROOT / path).read_text())
+    for part in name.split("."):
+        node = next(child for child in node.body if getattr(child, "name", None) == part)
+    return node
 
 
 def prose(docstring):

@@ -1,7 +1,8 @@
 """MkDocs' hooks, named in mkdocs.yml: pages that are generated, tables and source inside pages, and mathematics.
 
 In a page under docs/ `<!-- table: NAME -->` is a table of `tools.tables`, `<!-- script: NAME -->` what a benchmark says
-of itself, and `<!-- source: PATH NAME -->` a function of the source (`| TEXT` behind it: its statement that begins so).
+of itself, `<!-- source: PATH NAME -->` a function of the source (`| TEXT` behind it: its statement that begins so),
+`<!-- test: PATH NAME -->` a link to a test, and `<!-- metric: NAME METRIC -->` a number of a card.
 Links are those of the checkout, so that they work on its pages too.
 """
 
@@ -10,13 +11,16 @@ import posixpath
 import re
 
 from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
-from tools.pages import docstring_of, generated, pictures, source
+from tools.pages import docstring_of, found, generated, pictures, source
 from tools.refresh import ADDRESS, OWNER, PROJECT, SITE
 from tools.tables import OF_PAGES, ROOT, table
+from zoo import pretrained
+from zoo.errors import InvalidInput
 
-INSERT = re.compile(r"<!-- (table|script|source): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
+INSERT = re.compile(r"<!-- (table|script|source|test|metric): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
 PLACES = {"pretrained": "pretrained/{}.md", "compact": "pretrained/{}.md"}
@@ -61,17 +65,33 @@ def on_page_markdown(markdown, page, config, files):
     home = posixpath.dirname(page.file.src_uri)
     if page.file.src_uri not in config.extra["pages"]:
         markdown = LINK.sub(lambda match: in_site(match[1], home), markdown)
-    return INSERT.sub(lambda match: inserted(*match.groups(), home), markdown)
+
+    def asked(match):
+        try:
+            return inserted(*match.groups(), home)
+        except (StopIteration, KeyError, OSError, InvalidInput) as error:
+            raise PluginError(f"{page.file.src_uri}: {match[0]} names nothing that is there") from error
+
+    return INSERT.sub(asked, markdown)
 
 
 def inserted(kind, what, name, start, home):
     """What stands in place of a comment."""
     if kind == "source":
-        return source(what, name, start or "")
+        return f"\n{source(what, name, start or '')}\n"
+    if kind == "test":
+        return f"\n- Tested: [{sentence(name)}]({ADDRESS}/blob/main/{what}#L{found(what, name).lineno})"
+    if kind == "metric":
+        return f"{pretrained.read_card(what)['metrics'][name]['value']:.2f}"
     if kind == "script":
         return docstring_of(f"benchmarks/{what}.py")
     where = PLACES.get(what, "models/{}.md") if what in OF_PAGES else None
     return "\n".join(table(what, where and posixpath.relpath(where, home or ".")))
+
+
+def sentence(test):
+    """What a test of that name says."""
+    return test.removeprefix("test_").replace("_", " ")
 
 
 def in_site(link, home):
