@@ -99,6 +99,17 @@ def test_what_is_registered_and_measured_has_its_place_in_the_site():
         assert helps or f"<!-- script: {path.stem} -->" in asked, path.name
 
 
+def test_the_messages_that_troubles_quotes_are_in_the_source():
+    text = "".join(path.read_text() for path in sorted((ROOT / "zoo").rglob("*.py")))
+    text = re.sub(r"\{[^{}]*\}", "...", re.sub(r'"\n\s*f?"', "", text).replace("\\'", "'"))
+    quoted = re.findall(r"\| `([^`]{30,})` \|", (ROOT / "docs" / "troubles.md").read_text())
+    assert len(quoted) > 15
+    for message in quoted:
+        if not message.startswith("No module"):  # Python's own
+            pieces = [piece for piece in message.split("...") if len(piece) > 5]
+            assert not [piece for piece in pieces if piece not in text], message
+
+
 def test_a_piece_of_source_is_shown_without_its_docstring():
     assert pages.source("zoo/objectives/bounds.py", "elbo").splitlines()[1:-1] == [
         "def elbo(trace):",

@@ -109,6 +109,9 @@ def on_page_content(html, page, config, files):
 
     def drawn(match):
         text = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        text = re.sub(
+            r"\\log (?=\w|\\hat|\\frac)", r"\\log\\, ", text
+        )  # the space of a function's name, which convert lacks
         return convert(text, display="block" if match[1] == "div" else "inline")
 
     return MATH.sub(drawn, html)
