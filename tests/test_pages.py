@@ -125,3 +125,27 @@ def test_addresses_of_another_project_become_those_of_this_one():
     assert refresh.with_addresses(text) == (
         f"{refresh.ADDRESS}/raw/main/x.png {refresh.SITE}start/ git clone {refresh.ADDRESS}"
     )
+
+
+def test_links_of_a_page_lead_to_the_sites_pictures_to_its_pages_and_to_the_projects_files():
+    site = pytest.importorskip("tools.site")
+    assert site.in_site("../saved_models/vae_mnist/kl.png", "") == "saved_models/vae_mnist/kl.png"
+    assert site.in_site("../../benchmarks/results/warm_up.png", "how") == "../benchmarks/results/warm_up.png"
+    assert site.in_site("../which.md", "how") == "../which.md"
+    assert site.in_site("../SECURITY.md", "") == f"{refresh.ADDRESS}/blob/main/SECURITY.md"
+    assert site.in_site("../nothing.md", "") == "../nothing.md"  # MkDocs says that it leads nowhere
+
+
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    html = {path: path.read_text() for path in tmp_path.rglob("*.html")}
+    for path, text in html.items():
+        home = tmp_path if path.name == "404.html" else path.parent
+        for link in re.findall(r'(?:src|href)="([^":#?]+)[#?"]', text):
+            target = tmp_path / link.lstrip("/") if link.startswith("/") else home / link
+            assert link.startswith("/") or target.exists(), f"{path.relative_to(tmp_path)} leads to {link}"
+    assert "<math" in html[tmp_path / "mathematics" / "index.html"]
