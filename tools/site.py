@@ -36,19 +36,16 @@ def on_config(config):
 
 
 def with_children(entry, pages):
-    """An entry of the navigation whose list names a folder, "models/", with the pages of that folder."""
-    (title, inside), *_ = entry.items()
-    if isinstance(inside, list):
-        found = []
-        for child in inside:
-            own = isinstance(child, str) and child.endswith("/")
-            found += (
-                [{pathlib.Path(p).stem: p} for p in pages if p.startswith(child) and "index" not in p]
-                if own
-                else [child]
-            )
-        return {title: found}
-    return entry
+    """An entry of the navigation, in which a folder, "models/", stands for its generated pages."""
+    ((title, inside),) = entry.items()
+    return {title: [one for child in inside for one in children(child, pages)] if isinstance(inside, list) else inside}
+
+
+def children(child, pages):
+    """A child of an entry, or the pages in its place, each under its name."""
+    if not (isinstance(child, str) and child.endswith("/")):
+        return [child]
+    return [{pathlib.Path(path).stem: path} for path in pages if path.startswith(child) and "index" not in path]
 
 
 def on_files(files, config):
@@ -109,9 +106,7 @@ def on_page_content(html, page, config, files):
 
     def drawn(match):
         text = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
-        text = re.sub(
-            r"\\log (?=\w|\\hat|\\frac)", r"\\log\\, ", text
-        )  # the space of a function's name, which convert lacks
+        text = re.sub(r"\\log (?=\w|\\hat|\\frac)", r"\\log\\, ", text)  # a space that `convert` forgets
         return convert(text, display="block" if match[1] == "div" else "inline")
 
     return MATH.sub(drawn, html)
