@@ -1,5 +1,6 @@
 """README and the pages of the site: their snippets run, their links lead somewhere, their tables are those of today."""
 
+import json
 import pathlib
 import re
 import subprocess
@@ -10,6 +11,8 @@ import pytest
 from tests import snippets
 from tools import pages, refresh, tables
 from zoo import index
+from zoo.pretrained.store import checked_preset
+from zoo.training.stages import stages_of
 
 ROOT = pathlib.Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -54,6 +57,12 @@ def test_snippets_of_a_page_are_one_program_said_as_its_comments_say_without_tho
         '```text\nno code\n```\n\n```python\nassert open("epochs").read() == f"{epochs}\\n"\n```\n'
     )
     snippets.run(page)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
+def test_presets_of_a_page_are_presets(page):
+    for text in re.findall(r"^```json\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        assert stages_of(pathlib.Path("runs"), checked_preset(json.loads(text)))
 
 
 def test_the_readme_is_short_and_its_links_work_anywhere():
