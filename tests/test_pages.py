@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -143,6 +144,17 @@ def test_links_of_a_page_lead_to_the_sites_pictures_to_its_pages_and_to_the_proj
     assert site.in_site("../which.md", "how") == "../which.md"
     assert site.in_site("../SECURITY.md", "") == f"{refresh.ADDRESS}/blob/main/SECURITY.md"
     assert site.in_site("../nothing.md", "") == "../nothing.md"  # MkDocs says that it leads nowhere
+
+
+@pytest.mark.parametrize(
+    "asked", ["source: zoo/objectives/bounds.py elbow", "table: nothing", "metric: vae_mnist luck", "script: nothing"]
+)
+def test_a_page_that_asks_for_what_is_not_there_is_named(asked):
+    site, exceptions = pytest.importorskip("tools.site"), pytest.importorskip("mkdocs.exceptions")
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="a.md"))
+    config = types.SimpleNamespace(extra={"pages": {}})
+    with pytest.raises(exceptions.PluginError, match=f"a.md: <!-- {asked} -->"):
+        site.on_page_markdown(f"<!-- {asked} -->", page, config, None)
 
 
 @pytest.mark.slow
