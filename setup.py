@@ -23,6 +23,7 @@ TESTS = [
     "ipykernel>=6",
     "tensorflow-serving-api>=2.19",
 ]
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.7,<10", "mkdocstrings[python]>=1.0", "latex2mathml>=3.81"]
 
 setup(
     name="vae-zoo",
@@ -68,7 +69,8 @@ setup(
         "platformdirs>=4.3.6",
     ],
     extras_require={
-        "test": TESTS,
+        "test": [*TESTS, *DOCS],
+        "docs": DOCS,
         "serving": ["tensorflow-serving-api>=2.19"],
         "benchmark": ["torch", "pythae", "normflows"],
         "hub": HUB,

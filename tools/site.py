@@ -1,0 +1,112 @@
+"""MkDocs' hooks, named in mkdocs.yml: pages that are generated, tables and source inside pages, and mathematics.
+
+In a page under docs/ `<!-- table: NAME -->` is a table of `tools.tables`, `<!-- script: NAME -->` what a benchmark says
+of itself, `<!-- source: PATH NAME -->` a function of the source (`| TEXT` behind it: its statement that begins so),
+`<!-- test: PATH NAME -->` a link to a test, and `<!-- metric: NAME METRIC -->` a number of a card.
+Links are those of the checkout, so that they work on its pages too.
+"""
+
+import pathlib
+import posixpath
+import re
+
+from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File
+
+from tools.pages import docstring_of, found, generated, pictures, source
+from tools.refresh import ADDRESS, OWNER, PROJECT, SITE
+from tools.tables import OF_PAGES, ROOT, table
+from zoo import pretrained
+from zoo.errors import InvalidInput
+
+INSERT = re.compile(r"<!-- (table|script|source|test|metric): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
+LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
+MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+PLACES = {"pretrained": "pretrained/{}.md", "compact": "pretrained/{}.md"}
+SHOWN = ("saved_models/", "benchmarks/results/")
+
+
+def on_config(config):
+    """The project's addresses, and a place in the navigation for every generated page."""
+    config.site_url, config.repo_url, config.repo_name = SITE, ADDRESS, f"{OWNER}/{PROJECT}"
+    config.extra["pages"] = generated()
+    config.nav = [with_children(entry, config.extra["pages"]) for entry in config.nav]
+    return config
+
+
+def with_children(entry, pages):
+    """An entry of the navigation, in which a folder, "models/", stands for its generated pages."""
+    ((title, inside),) = entry.items()
+    return {title: [one for child in inside for one in children(child, pages)] if isinstance(inside, list) else inside}
+
+
+def children(child, pages):
+    """A child of an entry, or the pages in its place, each under its name."""
+    if not (isinstance(child, str) and child.endswith("/")):
+        return [child]
+    return [{pathlib.Path(path).stem: path} for path in pages if path.startswith(child) and "index" not in path]
+
+
+def on_files(files, config):
+    """The generated pages, and the pictures of models and benchmarks."""
+    for path, text in config.extra["pages"].items():
+        files.append(File.generated(config, path, content=text))
+    for path, file in pictures().items():
+        files.append(File.generated(config, path, abs_src_path=str(file)))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    """The page with what it asks for, and with links that are good in the site."""
+    home = posixpath.dirname(page.file.src_uri)
+    if page.file.src_uri not in config.extra["pages"]:
+        markdown = LINK.sub(lambda match: in_site(match[1], home), markdown)
+
+    def asked(match):
+        try:
+            return inserted(*match.groups(), home)
+        except (StopIteration, KeyError, OSError, InvalidInput) as error:
+            raise PluginError(f"{page.file.src_uri}: {match[0]} names nothing that is there") from error
+
+    return INSERT.sub(asked, markdown)
+
+
+def inserted(kind, what, name, start, home):
+    """What stands in place of a comment."""
+    if kind == "source":
+        return f"\n{source(what, name, start or '')}\n"
+    if kind == "test":
+        return f"\n- Tested: [{sentence(name)}]({ADDRESS}/blob/main/{what}#L{found(what, name).lineno})"
+    if kind == "metric":
+        return f"{pretrained.read_card(what)['metrics'][name]['value']:.2f}"
+    if kind == "script":
+        return docstring_of(f"benchmarks/{what}.py")
+    where = PLACES.get(what, "models/{}.md") if what in OF_PAGES else None
+    return "\n".join(table(what, where and posixpath.relpath(where, home or ".")))
+
+
+def sentence(test):
+    """What a test of that name says."""
+    return test.removeprefix("test_").replace("_", " ")
+
+
+def in_site(link, home):
+    """A link of a page in docs/`home` as the site has it, which has the pictures; other files are at the project's."""
+    path = posixpath.normpath(posixpath.join("docs", home, link))
+    if path.startswith("docs/") or not (ROOT / path).exists():
+        return link
+    if path.startswith(SHOWN) and path.endswith(".png"):
+        return posixpath.relpath(path, home or ".")
+    return f"{ADDRESS}/blob/main/{path}"
+
+
+def on_page_content(html, page, config, files):
+    """Mathematics as MathML, which browsers show without a script."""
+
+    def drawn(match):
+        text = match[2].replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+        text = re.sub(r"\\log (?=\w|\\hat|\\frac)", r"\\log\\, ", text)  # a space that `convert` forgets
+        return convert(text, display="block" if match[1] == "div" else "inline")
+
+    return MATH.sub(drawn, html)

@@ -1,0 +1,127 @@
+"""The tables of README and of the site: of cards, of what is registered, and of the benchmarks' results."""
+
+import pathlib
+
+from zoo import index, pretrained
+from zoo.data import describe_dataset, list_datasets
+from zoo.errors import choose
+
+ROOT = pathlib.Path(__file__).parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PARTS = ("encoders", "decoders", "posteriors", "priors", "likelihoods")
+
+
+def pretrained_table(where="{}", model=None):
+    """The pretrained models, or those of one kind; `where` is the address of a name's page."""
+    rows = []
+    for name in pretrained.list_pretrained():
+        card = pretrained.read_card(name)
+        if model not in (None, card["model"]):
+            continue
+        metrics = card.get("metrics", {})
+        nll, elbo = metrics.get("nll"), metrics.get("elbo")
+        active = [entry for key, entry in metrics.items() if key.startswith("active_units")]
+        shown = f"{estimate(nll)} (S={nll['num_samples']}, {nll['num_examples']})" if nll else ""
+        bound = f"{elbo['value']:.2f}" if elbo else ""
+        units = " of ".join("+".join(str(level[key]) for level in active) for key in ("value", "of")) if active else ""
+        rows.append([linked(name, where), card["model"], card["data"]["name"], shown, bound, units, size(card)])
+    return markdown(["name", "model", "data", "NLL (nats)", "ELBO", "active units", "weights"], rows)
+
+
+def compact_table(where="{}"):
+    """The pretrained models by data set, a row each, those with the lowest NLL first."""
+    rows = {}
+    for name in pretrained.list_pretrained():
+        card = pretrained.read_card(name)
+        metrics = card.get("metrics", {})
+        said = f"{linked(name, where)} {estimate(metrics['nll'])}" if "nll" in metrics else linked(name, where)
+        if "error_percent" in metrics and "num_labels" in card["data"]:
+            labels = card["data"]["num_labels"]
+            said += f" ({metrics['error_percent']['value']:.2f} % errors with {labels} labels)"
+        rows.setdefault(card["data"]["name"], []).append((metrics.get("nll", {}).get("value", 0), said))
+    lines = [[data, ", ".join(said for _, said in sorted(found))] for data, found in sorted(rows.items())]
+    return markdown(["data", "pretrained models, and their NLL in nats"], lines)
+
+
+def gain_table():
+    """The paired differences between pretrained models."""
+    rows = []
+    for name in pretrained.list_pretrained():
+        for metric in pretrained.read_card(name).get("metrics", {}).values():
+            if "versus" in metric:
+                rows.append([name, metric["versus"], estimate(metric), metric["num_examples"], metric["num_samples"]])
+    return markdown(["model", "beside", "difference in NLL (nats)", "images", "samples"], rows)
+
+
+def model_table(where="{}"):
+    """The kinds of models."""
+    rows = [
+        [linked(f"`{entry.name}`", where, entry.name), entry.about, entry.paper] for entry in index.entries("models")
+    ]
+    return markdown(["name", "what", "paper"], rows)
+
+
+def model_list(where="{}"):
+    """The kinds of models in one paragraph."""
+    return [", ".join(linked(f"`{entry.name}`", where, entry.name) for entry in index.entries("models")) + "."]
+
+
+def entry_table(*kinds):
+    """What is registered of these kinds."""
+    several = len(kinds) > 1
+    rows = [[f"`{e.name}`", *([kind] if several else []), e.about] for kind in kinds for e in index.entries(kind)]
+    return markdown(["name", *(["part"] if several else []), "what"], rows)
+
+
+def dataset_table():
+    """The data sets known by name."""
+    rows = []
+    for name in list_datasets():
+        info = describe_dataset(name)
+        shape = " x ".join(str(length or "T") for length in info["shape"])
+        rows.append([f"`{name}`", info["title"], shape, info["splits"].get("train", ""), info["licence"]])
+    return markdown(["name", "what", "shape", "training examples", "licence"], rows)
+
+
+TABLES = {
+    "pretrained": pretrained_table,
+    "compact": compact_table,
+    "gains": gain_table,
+    "models": model_table,
+    "model_list": model_list,
+    "parts": lambda: entry_table(*PARTS),
+    "datasets": dataset_table,
+    **{kind: lambda kind=kind: entry_table(kind) for kind in ("bounds", "penalties", "schedules", "pictures")},
+}
+OF_PAGES = ("pretrained", "compact", "models", "model_list")  # their names link to pages
+
+
+def table(name, where=None):
+    """A table by name as Markdown lines; what a benchmark wrote has the name of its file in benchmarks/results/."""
+    known = {**TABLES, **dict.fromkeys(path.stem for path in RESULTS.glob("*.md"))}
+    make = choose("table", name, known)
+    if make is None:
+        return (RESULTS / f"{name}.md").read_text().splitlines()
+    return make(where) if where and name in OF_PAGES else make()
+
+
+def markdown(header, rows):
+    """A table as Markdown lines."""
+    cells = [[str(cell).replace("|", "&#124;") for cell in row] for row in rows]
+    return (
+        [f"| {' | '.join(row)} |" for row in [header]]
+        + ["|" + "---|" * len(header)]
+        + [f"| {' | '.join(row)} |" for row in cells]
+    )
+
+
+def linked(text, where, name=None):
+    return f"[{text}]({where.format(name or text)})"
+
+
+def estimate(metric):
+    return f"{metric['value']:.2f} ± {metric['standard_error']:.2f}"
+
+
+def size(card):
+    return f"{card['weights']['bytes'] / 1e6:.1f} MB"
