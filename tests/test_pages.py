@@ -11,7 +11,7 @@ import pytest
 
 from tests import snippets
 from tools import pages, refresh, tables
-from zoo import index
+from zoo import address, index
 from zoo.pretrained.store import checked_preset
 from zoo.training.stages import stages_of
 
@@ -76,7 +76,7 @@ def test_the_readme_is_short_and_its_links_work_anywhere():
 def test_links_to_the_project_lead_to_files_that_are_there(page):
     text = page.read_text()
     assert text == refresh.with_addresses(text)
-    for path in re.findall(rf"{refresh.ADDRESS}/(?:blob|raw|tree)/main/([^\s)#]+)", text):
+    for path in re.findall(rf"{address.HOME}/(?:blob|raw|tree)/main/([^\s)#]+)", text):
         assert (ROOT / path).exists(), path
 
 
@@ -133,7 +133,7 @@ def test_a_piece_of_source_is_shown_without_its_docstring():
 def test_addresses_of_another_project_become_those_of_this_one():
     text = "https://host.org/a/b/raw/main/x.png https://a.github.io/b/start/ git clone https://host.org/a/b"
     assert refresh.with_addresses(text) == (
-        f"{refresh.ADDRESS}/raw/main/x.png {refresh.SITE}start/ git clone {refresh.ADDRESS}"
+        f"{address.HOME}/raw/main/x.png {refresh.SITE}start/ git clone {address.HOME}"
     )
 
 
@@ -142,7 +142,7 @@ def test_links_of_a_page_lead_to_the_sites_pictures_to_its_pages_and_to_the_proj
     assert site.in_site("../saved_models/vae_mnist/kl.png", "") == "saved_models/vae_mnist/kl.png"
     assert site.in_site("../../benchmarks/results/warm_up.png", "how") == "../benchmarks/results/warm_up.png"
     assert site.in_site("../which.md", "how") == "../which.md"
-    assert site.in_site("../SECURITY.md", "") == f"{refresh.ADDRESS}/blob/main/SECURITY.md"
+    assert site.in_site("../SECURITY.md", "") == f"{address.HOME}/blob/main/SECURITY.md"
     assert site.in_site("../nothing.md", "") == "../nothing.md"  # MkDocs says that it leads nowhere
 
 

@@ -7,9 +7,9 @@ import typer
 from typer.cli import get_docs_for_click
 
 import zoo
-from tools.refresh import ADDRESS
 from tools.tables import RESULTS, ROOT, markdown, model_table, pretrained_table
 from zoo import index, pretrained
+from zoo.address import HOME
 from zoo.cli import app
 from zoo.pretrained.page import FIRST, page
 
@@ -81,7 +81,7 @@ def model_page(entry):
         if shown := first_picture(name):
             lines += [f"![{shown} of {name}](../saved_models/{name}/{shown}.png)", "", f"*{name}: {shown}*", ""]
     path = path_of(entry)
-    return "\n".join([*lines, f"Source: [{path}]({ADDRESS}/blob/main/{path})", ""])
+    return "\n".join([*lines, f"Source: [{path}]({HOME}/blob/main/{path})", ""])
 
 
 def first_picture(name):

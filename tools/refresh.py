@@ -10,18 +10,18 @@ import sys
 
 from tools.tables import ROOT, table
 from zoo import pretrained
+from zoo.address import HOME
 from zoo.files import atomic
 from zoo.pretrained import cards
 
-ADDRESS = "https://github.com/vae-zoo/vae-zoo"  # of the project
-OWNER, PROJECT = ADDRESS.split("/")[-2:]
+OWNER, PROJECT = HOME.split("/")[-2:]
 SITE = f"https://{OWNER}.github.io/{PROJECT}/"
 SECTION = r"(?P<start><!-- (?P<name>\w+): written by python -m tools.refresh -->).*?(?P<end><!-- end of (?P=name) -->)"
-PLACES = {"compact": f"{ADDRESS}/blob/main/saved_models/{{}}/README.md", "model_list": f"{SITE}models/{{}}/"}
+PLACES = {"compact": f"{HOME}/blob/main/saved_models/{{}}/README.md", "model_list": f"{SITE}models/{{}}/"}
 KNOWN = {  # an address as some earlier constant made it -> as this one does
-    r"https://[\w./-]+?/(?=(?:blob|raw|tree)/main/)": f"{ADDRESS}/",
+    r"https://[\w./-]+?/(?=(?:blob|raw|tree)/main/)": f"{HOME}/",
     r"https://[\w.-]+\.github\.io/[\w.-]+/": SITE,
-    r"(?<=git clone )https://[\w./-]+": ADDRESS,
+    r"(?<=git clone )https://[\w./-]+": HOME,
 }
 ADDRESSED = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 

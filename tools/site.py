@@ -15,9 +15,10 @@ from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 from tools.pages import docstring_of, found, generated, pictures, source
-from tools.refresh import ADDRESS, OWNER, PROJECT, SITE
+from tools.refresh import OWNER, PROJECT, SITE
 from tools.tables import OF_PAGES, ROOT, table
 from zoo import pretrained
+from zoo.address import HOME
 from zoo.errors import InvalidInput
 
 INSERT = re.compile(r"<!-- (table|script|source|test|metric): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
@@ -29,7 +30,7 @@ SHOWN = ("saved_models/", "benchmarks/results/")
 
 def on_config(config):
     """The project's addresses, and a place in the navigation for every generated page."""
-    config.site_url, config.repo_url, config.repo_name = SITE, ADDRESS, f"{OWNER}/{PROJECT}"
+    config.site_url, config.repo_url, config.repo_name = SITE, HOME, f"{OWNER}/{PROJECT}"
     config.extra["pages"] = generated()
     config.nav = [with_children(entry, config.extra["pages"]) for entry in config.nav]
     return config
@@ -77,7 +78,7 @@ def inserted(kind, what, name, start, home):
     if kind == "source":
         return f"\n{source(what, name, start or '')}\n"
     if kind == "test":
-        return f"\n- Tested: [{sentence(name)}]({ADDRESS}/blob/main/{what}#L{found(what, name).lineno})"
+        return f"\n- Tested: [{sentence(name)}]({HOME}/blob/main/{what}#L{found(what, name).lineno})"
     if kind == "metric":
         return f"{pretrained.read_card(what)['metrics'][name]['value']:.2f}"
     if kind == "script":
@@ -98,7 +99,7 @@ def in_site(link, home):
         return link
     if path.startswith(SHOWN) and path.endswith(".png"):
         return posixpath.relpath(path, home or ".")
-    return f"{ADDRESS}/blob/main/{path}"
+    return f"{HOME}/blob/main/{path}"
 
 
 def on_page_content(html, page, config, files):
