@@ -33,7 +33,7 @@ def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(na
     weight = np.exp(model(fields, num_samples=4000, seed=key).log_weight[:, 0].numpy().astype("float64"))
     np.testing.assert_allclose(whole, weight.sum(0) ** 2 / (weight**2).sum(0), rtol=1e-4)
     assert np.all(whole < 3999)
-    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1024 draws and more
     np.testing.assert_allclose(estimator(fields, seed=(0, 0))["effective_sample_size"], whole, rtol=0.2)
 
 
@@ -42,17 +42,24 @@ def test_a_chunk_is_as_large_as_its_widest_tensor_allows(monkeypatch):
     model = small("vae", decoder={"name": "mlp", "hidden_units": [8, 5000]})
     fields = {"x": random_batch(model, 7)["x"]}
     monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 5000 * 7 * 10)
-    assert evaluation.Estimator(model, 300).draws_of(fields) == 10
+    assert evaluation.Estimator(model, 300).draws_of(fields) == 8  # of 10, a power of two
     assert evaluation.Estimator(model, 3).draws_of(fields) == 3
     assert evaluation.Estimator(model, 300, draws_per_chunk=50).draws_of(fields) == 50
-    assert evaluation.Estimator(small("vae"), 300).draws_of(fields) == 16  # 5000 / 3000 as many
+    assert evaluation.Estimator(small("vae"), 300).draws_of(fields) == 16  # of 5000 / 3000 as many
+
+
+def test_of_longer_sequences_a_chunk_takes_fewer_draws():
+    model = small("vrnn")
+    estimator = evaluation.Estimator(model, 2**20)
+    short, long = (estimator.draws_of(model.fields({"x": np.zeros((2, steps, 3), "float32")})) for steps in (4, 64))
+    assert short == 16 * long
 
 
 def test_a_probe_is_repeated_draw_by_draw_however_large_chunks_have_become(monkeypatch):
     model = lively("vae")
     monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 30)
     first = evaluation.probe(model, ALL_IMAGES)
-    assert (first["draws_per_chunk"], first["num_samples"], first["metric"]) == (30, 100, "nll")
+    assert (first["draws_per_chunk"], first["num_samples"], first["metric"]) == (16, 100, "nll")
     monkeypatch.undo()
     assert evaluation.probe(model, ALL_IMAGES)["value"] != first["value"]
     assert evaluation.probe(model, ALL_IMAGES, first) == first

@@ -114,7 +114,7 @@ def test_evaluate_returns_the_known_likelihood():
 def test_evaluate_does_not_depend_on_how_the_draws_are_divided(monkeypatch):
     model = lively("vae")
     whole = zoo.evaluate(model, ALL_IMAGES, num_samples=4000)
-    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1500 + 1500 + 1000 draws
+    monkeypatch.setattr("zoo.evaluation.importance.CHUNK_BYTES", 4 * 3000 * 16 * 1500)  # 1024 draws and more
     parts = zoo.evaluate(model, ALL_IMAGES, num_samples=4000)
     for name in ("nll", "elbo", "reconstruction", "kl", "bits_per_dim"):
         assert parts[name]["value"] == pytest.approx(whole[name]["value"], abs=0.02)

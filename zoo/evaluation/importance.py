@@ -38,19 +38,22 @@ class Estimator:
         }
 
     def draws_of(self, fields):
-        """How many draws a chunk takes of a batch."""
+        """How many draws a chunk takes of a batch: a power of two, or all, so that few graphs are made."""
         if self.draws_per_chunk:
             return min(self.num_samples, self.draws_per_chunk)
-        batch = size_of(fields)
+        steps = fields["x"].shape[1] if "steps" in self.model.offers else 1
+        rows = size_of(fields) * steps
         if self.width is None:
-            draws = self.fitting(NARROWEST, batch)
+            narrowest = -(-NARROWEST // steps)
+            draws = self.fitting(narrowest, rows)
             graph = self.compiled.get_concrete_function(fields, tf.constant([0, 0]), draws).graph
-            self.width = max(NARROWEST, widest(graph, draws * batch))
-        return self.fitting(self.width, batch)
+            self.width = max(narrowest, widest(graph, draws * rows))
+        return self.fitting(self.width, rows)
 
-    def fitting(self, width, batch):
-        """How many draws of `width` numbers for each of `batch` examples stay within `CHUNK_BYTES`."""
-        return max(1, min(self.num_samples, CHUNK_BYTES // (4 * width * batch)))
+    def fitting(self, width, rows):
+        """How many draws of `width` numbers for each of so many examples, or of their steps, are in `CHUNK_BYTES`."""
+        most = max(1, CHUNK_BYTES // (4 * width * rows))
+        return min(self.num_samples, 2 ** int(math.log2(most)))
 
     def __call__(self, fields, seed):
         """Name -> [B] and "units/<latent>", "location/<latent>" -> [B, D], for the model's inputs and two numbers.
