@@ -14,7 +14,8 @@ class Progress(keras.callbacks.Callback):
         12/40  ELBO -23.6 (val -23.5)  KL 3.6  rec -20.0  units 8/8  0.3 s
 
     The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
-    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any.
+    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any. After
+    the first epoch it says when the last one will be over.
     """
 
     prints_epochs = True
@@ -24,10 +25,10 @@ class Progress(keras.callbacks.Callback):
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        self.compiling = True
+        self.compiling, self.estimated = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.begun = time.perf_counter()
+        self.begun, self.calls = time.perf_counter(), []
         self.place = f"{epoch + 1}/{self.params.get('epochs')}"
         steps = self.params.get("steps")
         if self.compiling and not sys.stdout.isatty():
@@ -42,6 +43,7 @@ class Progress(keras.callbacks.Callback):
             self.bar.refresh()
 
     def on_train_batch_end(self, batch, logs=None):
+        self.calls[1:] = [(batch + 1, time.perf_counter())]  # the first, in which the update was compiled, and the last
         self.show(batch + 1, self.place)
 
     def on_test_begin(self, logs=None):
@@ -60,6 +62,11 @@ class Progress(keras.callbacks.Callback):
         self.compiling = False
         seconds = time.perf_counter() - self.begun
         print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
+        if not self.estimated and (left := self.params["epochs"] - epoch - 1):
+            rest = left * without_compiling(seconds, self.begun, self.calls)
+            until = time.strftime("%H:%M", time.localtime(time.time() + rest))
+            print(f"about {duration(rest)} to go, until {until}", flush=True)
+        self.estimated = True
 
     def on_train_end(self, logs=None):
         self.close()
@@ -107,6 +114,19 @@ def words(model, logs):
 def number(value):
     """A value with one digit after the point, or two significant ones where it is small."""
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def without_compiling(seconds, begun, calls):
+    """What an epoch of so many seconds would have taken, had its update been compiled before.
+
+    Args:
+        begun: when it began.
+        calls: (updates so far, time) after its first call into TensorFlow, which compiles, and after its last.
+    """
+    (first, compiled), (last, ended) = calls[0], calls[-1]
+    if first == last:
+        return seconds
+    return seconds - (compiled - begun) + first * (ended - compiled) / (last - first)
 
 
 def duration(seconds):

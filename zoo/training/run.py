@@ -18,16 +18,18 @@ from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
+from zoo.training.timing import TimingLogger, timing
 
-RUN, LOG, KL_LOG, LOCK = "run.json", "log.csv", "kl_per_unit.csv", ".training"
+RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
 def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose=True, epochs=None):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
-    The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
-    each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last have such folders in it.
+    The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `timing.csv` and
+    `checkpoint.npz` after each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last
+    have such folders in it.
     One process at a time trains in a folder.
 
     Args:
@@ -81,7 +83,8 @@ def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
         history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
         models[stage.name] = model
         said = preset if stage is stages[-1] else stage.entry
-        pretrained.save(model, stage.folder, card=card_of(stage, said, epochs), overwrite=True)
+        took = timing([s.folder / TIMES for s in (stages if stage is stages[-1] else [stage])])
+        pretrained.save(model, stage.folder, card=card_of(stage, said, epochs, took), overwrite=True)
     return model, history
 
 
@@ -124,7 +127,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     epoch = checkpoint.restore() if resume else 0
     if epoch:
         train_data, _, _ = datasets(model, stage.entry["data"], recipe, first_epoch=epoch)
-    for name in (LOG, KL_LOG):
+    for name in (LOG, KL_LOG, TIMES):
         forget_after(folder / name, epoch)
     folder.mkdir(exist_ok=True)
     callbacks = [
@@ -132,6 +135,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         *stateful.values(),
         KLPerUnitLogger(folder / KL_LOG),
         EpochLogger(folder / LOG),
+        TimingLogger(folder / TIMES),
         *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
         checkpoint,
         *([Progress()] if verbose else []),
@@ -148,8 +152,8 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     return history, epoch + len(history.epoch)
 
 
-def card_of(stage, preset, epochs):
-    """What the card of a finished stage says beside its model."""
+def card_of(stage, preset, epochs, took):
+    """What the card of a finished stage, which `took` that (`timing`), says beside its model."""
     if stage.goes_on:
         epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
@@ -157,5 +161,6 @@ def card_of(stage, preset, epochs):
         "recipe": dataclasses.asdict(stage.recipe),
         "seed": stage.recipe.seed,
         "epochs_trained": epochs,
+        **({"timing": took} if took else {}),
         **{key: preset[key] for key in SAID if key in preset},
     }
