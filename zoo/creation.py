@@ -6,18 +6,20 @@
 import fnmatch
 
 import zoo.models  # noqa: F401  (registers them)
+from zoo import plugins
 from zoo.errors import InvalidInput, choose
 from zoo.registry import MODELS, check_arguments
 
 
 def list_models(pattern="*"):
-    """Names of the models `create` knows, filtered by a shell pattern."""
-    return sorted(fnmatch.filter(MODELS, pattern))
+    """Names of the models `create` knows, those of other packages too, filtered by a shell pattern."""
+    return sorted(fnmatch.filter({*MODELS, *plugins.entry_points()}, pattern))
 
 
 def model_class(name):
-    """(class, defaults) that a registry name stands for."""
-    return choose("model", name, MODELS)
+    """(class, defaults) that a registry name stands for; a model of another package is imported (`zoo.plugins`)."""
+    plugins.register(name, MODELS)
+    return MODELS[name] if name in MODELS else choose("model", name, dict.fromkeys(list_models()))
 
 
 def create(name, **config):
