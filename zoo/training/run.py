@@ -13,7 +13,7 @@ from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
 from zoo.quiet import waiting
 from zoo.training.checkpoint import Checkpoint
-from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.data import data_arguments, datasets, describe, said_of
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
@@ -80,6 +80,8 @@ def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
             models[stage.name] = pretrained.load(stage.folder)
             continue
         model, data = ready[0] if number == 1 else prepared(stage, models)
+        if verbose:
+            print(said_of(model), flush=True)
         history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
         models[stage.name] = model
         said = preset if stage is stages[-1] else stage.entry
