@@ -27,7 +27,7 @@ def suggest_config(name, source, likelihood=None, **given):
     """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
 
     `given` are further arguments of `load_arrays`. Grey images are binarised unless another likelihood than "bernoulli"
-    is asked for; colours are 8-bit levels. Sequences and tables of 0 and 1 are taken as they are, and others are normal.
+    is asked for; colours are 8-bit levels. Sequences and tables of 0 and 1 are taken as they are, others are normal.
     """
     arrays = load_arrays(source, "train", limit=1, **given)
     x = arrays["x"]
