@@ -50,6 +50,11 @@ setup(
         "test": TESTS,
         "serving": ["tensorflow-serving-api>=2.19"],
         "benchmark": ["torch", "pythae", "normflows"],
+        "tensorboard": ["tensorboard>=2.20"],
+        "wandb": ["wandb>=0.19"],
+        "mlflow": ["mlflow>=3"],
+        "tuner": ["keras-tuner>=1.4.7"],
+        "tables": ["pandas>=2.2", "datasets>=3"],
     },
     entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
     classifiers=[

@@ -31,6 +31,15 @@ def create(name, **config):
             `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
             Encoders and decoders may be any serialisable Keras layers.
 
+    KerasTuner searches over the arguments: a function that makes and compiles a model of its choices, as
+
+        def build(hp):
+            model = zoo.create("vae", latent_dim=hp.Choice("latent_dim", [8, 32]))
+            model.compile("adam")
+            return model
+
+    is what `keras_tuner.RandomSearch(build, objective=keras_tuner.Objective("val_elbo", "max"), ...)` takes.
+
     Raises:
         InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
     """

@@ -19,6 +19,7 @@ from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
 from zoo.training.timing import TimingLogger, timing
+from zoo.training.trackers import TRACKERS, TensorBoard, specs_of
 
 RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
@@ -38,7 +39,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
             `zoo.training.stages`; with `resume` that of the run.
         resume: go on from the last checkpoint, in whichever stage it is. Together with the same settings, machine and
             thread count, the weights at the end are those of a run that was never interrupted.
-        tensorboard: also write TensorBoard logs.
+        tensorboard: also write TensorBoard logs, as the recipe's callbacks="tensorboard" does.
         epochs: None, or with `resume` how many there are to be in all, more than the run was begun with; a schedule of
             the learning rate is stretched to the last of them.
         verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
@@ -54,6 +55,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     preset = checked_preset(read_json(directory / RUN) if resume else preset)
     if epochs is not None:
         preset = longer(preset, epochs)
+    specs_of("tensorboard" if tensorboard else None)
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
@@ -138,7 +140,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         KLPerUnitLogger(folder / KL_LOG),
         EpochLogger(folder / LOG),
         TimingLogger(folder / TIMES),
-        *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
+        *trackers(stage, tensorboard, lambda: next(iter(validation_data or train_data))),
         checkpoint,
         *([Progress()] if verbose else []),
     ]
@@ -154,13 +156,22 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     return history, epoch + len(history.epoch)
 
 
+def trackers(stage, tensorboard, batch):
+    """The callbacks that a stage's recipe names, and TensorBoard's where that is asked for besides."""
+    about = {"model": stage.model, "config": stage.config, "recipe": dataclasses.asdict(stage.recipe)}
+    context = {"directory": stage.folder, "about": {**about, "data": stage.entry["data"]}, "batch": batch}
+    found = stage.recipe.trackers(**context)
+    named = any(isinstance(tracker, TensorBoard) for tracker in found)
+    return [*found, *([TRACKERS.create("tensorboard", **context)] if tensorboard and not named else [])]
+
+
 def card_of(stage, preset, epochs, took):
     """What the card of a finished stage, which `took` that (`timing`), says beside its model."""
     if stage.goes_on:
         epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
         "data": describe(stage.entry["data"]),
-        "recipe": dataclasses.asdict(stage.recipe),
+        "recipe": {key: value for key, value in dataclasses.asdict(stage.recipe).items() if key != "callbacks"},
         "seed": stage.recipe.seed,
         "epochs_trained": epochs,
         **({"timing": took} if took else {}),
