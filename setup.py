@@ -1,11 +1,19 @@
+import runpy
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = (HERE / "zoo" / "__init__.py").read_text().split('__version__ = "')[1].split('"')[0]
+HOME = runpy.run_path(str(HERE / "zoo" / "address.py"))["HOME"]
+WITH_WEIGHTS = ("vae_mnist", "vae_mnist_2d", "vrnn_jsb")  # small ones, `zoo demo`'s among them; others are fetched
+CARDS = [f"*/{file}" for file in ("card.json", "log.csv", "kl_per_unit.csv")]
 
+HUB = ["huggingface_hub>=1.0"]
 TESTS = [
+    *HUB,
+    "build>=1.2",
+    "twine>=6.1",
     "pytest>=8",
     "pytest-xdist>=3.5",
     "ruff>=0.6",
@@ -22,10 +30,21 @@ setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    license_files=["LICENSE"],
+    url=HOME,
+    project_urls={
+        "Source": HOME,
+        "Issues": f"{HOME}/issues",
+        "Changelog": f"{HOME}/blob/main/CHANGELOG.md",
+    },
     python_requires=">=3.11",
     packages=[*find_packages(include=["zoo", "zoo.*"]), "zoo.saved_models"],
     package_dir={"zoo.saved_models": "saved_models"},
-    package_data={"zoo.saved_models": ["*/*", "*/1/*", "*/1/*/*"]},
+    package_data={
+        "zoo": ["py.typed"],
+        "zoo.saved_models": [*CARDS, *(f"{name}/model.weights.h5" for name in WITH_WEIGHTS)],
+    },
+    include_package_data=False,
     install_requires=[  # lower bounds: tested by tests/lowest.py; some are those of SECURITY.md
         "tensorflow>=2.20,<2.22",
         "keras>=3.13.2,!=3.14.0,<4",
@@ -45,11 +64,14 @@ setup(
         "typer>=0.20",
         "rich>=13",
         "mido>=1.3.2",
+        "requests>=2.32.4",
+        "platformdirs>=4.3.6",
     ],
     extras_require={
         "test": TESTS,
         "serving": ["tensorflow-serving-api>=2.19"],
         "benchmark": ["torch", "pythae", "normflows"],
+        "hub": HUB,
         "tensorboard": ["tensorboard>=2.20"],
         "wandb": ["wandb>=0.19"],
         "mlflow": ["mlflow>=3"],
@@ -58,7 +80,8 @@ setup(
     },
     entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
     classifiers=[
-        "License :: OSI Approved :: Apache Software License",
         "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
     ],
 )

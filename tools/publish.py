@@ -1,20 +1,22 @@
-"""python -m tools.publish RUN NAME: make the run of a folder the pretrained model NAME."""
+"""python -m tools.publish RUN NAME: make the run of a folder the pretrained model NAME.
 
-import contextlib
+python -m tools.publish --mirror FOLDER: fill a folder with what a mirror has, for any web server, or as ZOO_MIRROR.
+"""
+
 import pathlib
 import shutil
 import sys
 import tempfile
 
 from zoo import pretrained
-from zoo.cli.played import write_draws
-from zoo.errors import InvalidInput
+from zoo.cli.pictures import draw_all
 from zoo.export import export_saved_model, export_tflite, require_equal, verify_tflite
-from zoo.pictures import Subject, draw
+from zoo.files import write_bytes
 from zoo.pretrained import cards
+from zoo.pretrained.limits import CARD
 from zoo.pretrained.page import REFUSED
-from zoo.registry import PICTURES
-from zoo.training.run import KL_LOG, LOG
+from zoo.pretrained.remote import LOGS
+from zoo.pretrained.store import read_weights
 
 
 def publish(run, name):
@@ -24,19 +26,12 @@ def publish(run, name):
     shutil.rmtree(home, ignore_errors=True)
     kept = {key: card[key] for key in card if key not in ("format", "name", "weights", "versions", "date")}
     pretrained.save(model, home, card={**kept, "command": f"zoo train --preset {name}"})
-    for log in (LOG, KL_LOG):
+    for log in LOGS:
         shutil.copy(f"{run}/{log}", home / log)
     export_saved_model(model, home, version=1)
     card = pretrained.read_card(home)
     card["tflite"] = measure_tflite(model)
-    for kind in PICTURES:
-        if kind in ("waveform", "spectrogram") and (home / "piano_roll.png").exists():
-            continue  # of music its notes say more
-        with contextlib.suppress(InvalidInput):  # a kind this model has not
-            draw(home, kind, home / f"{kind}.png")
-    if "steps" in model.offers:
-        subject = Subject(home)
-        write_draws(subject, home / f"samples.{'mid' if subject.is_music else 'wav'}", 4, 0, False, None)
+    draw_all(home)
     cards.write(home, card)
 
 
@@ -63,5 +58,21 @@ def measure_tflite(model):
     return measured
 
 
+def build_mirror(folder):
+    """Fill a folder with the card, the weights and the logs of every pretrained model, a folder each.
+
+    Raises:
+        InvalidInput: weights that are not those of their card.
+    """
+    for name in pretrained.list_pretrained():
+        home, card = pretrained.locate(name), pretrained.read_card(name)
+        write_bytes(pathlib.Path(folder, name, card["weights"]["file"]), read_weights(card, home))
+        for file in (*LOGS, CARD):
+            write_bytes(pathlib.Path(folder, name, file), (home / file).read_bytes())
+
+
 if __name__ == "__main__":
-    publish(*sys.argv[1:])
+    if sys.argv[1:2] == ["--mirror"]:
+        build_mirror(*sys.argv[2:])
+    else:
+        publish(*sys.argv[1:])

@@ -1,9 +1,27 @@
 """A Keras / TensorFlow Probability model zoo of variational autoencoders."""
 
+from typing import TYPE_CHECKING
+
 from zoo.lazy import at_import, attributes, importing_keras
 from zoo.quiet import importing_tensorflow
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from zoo.creation import create as create
+    from zoo.creation import list_models as list_models
+    from zoo.data import load_dataset as load_dataset
+    from zoo.data import load_semi_supervised as load_semi_supervised
+    from zoo.evaluation import annealed_importance as annealed_importance
+    from zoo.evaluation import compare as compare
+    from zoo.evaluation import evaluate as evaluate
+    from zoo.evaluation import features as features
+    from zoo.evaluation import sample_posterior as sample_posterior
+    from zoo.export import export_saved_model as export_saved_model
+    from zoo.export import export_tflite as export_tflite
+    from zoo.pretrained import list_pretrained as list_pretrained
+    from zoo.pretrained import load as load
+    from zoo.pretrained import save as save
+
+__version__ = "0.2.0"
 
 _HOME = {
     "create": "zoo.creation",

@@ -4,14 +4,18 @@
 """
 
 import fnmatch
+from typing import TYPE_CHECKING, Any
 
 import zoo.models  # noqa: F401  (registers them)
 from zoo import plugins
 from zoo.errors import InvalidInput, choose
 from zoo.registry import MODELS, check_arguments
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
-def list_models(pattern="*"):
+
+def list_models(pattern: str = "*") -> list[str]:
     """Names of the models `create` knows, those of other packages too, filtered by a shell pattern."""
     return sorted(fnmatch.filter({*MODELS, *plugins.entry_points()}, pattern))
 
@@ -22,7 +26,7 @@ def model_class(name):
     return MODELS[name] if name in MODELS else choose("model", name, dict.fromkeys(list_models()))
 
 
-def create(name, **config):
+def create(name: str, **config: Any) -> "LatentVariableModel":
     """An untrained, built Keras model.
 
     Args:

@@ -15,7 +15,7 @@ from zoo.errors import CannotWrite, InvalidInput, OutputExists
 
 SCRATCH = ".partial-"  # begins the names of folders in which files are made; TF Serving takes none for a version
 SETTLED = 2  # seconds
-LARGEST_JSON = 2**24  # bytes
+LARGEST_JSON, LARGEST_FILE = 2**24, 2**31  # bytes: of a file of JSON, and of weights
 
 
 @contextlib.contextmanager
@@ -130,17 +130,21 @@ def read_json(path):
     try:
         if path.stat().st_size > LARGEST_JSON:
             raise InvalidInput(f"{path} is larger than the {LARGEST_JSON // 2**20} MB that are read")
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes(), path)
     except FileNotFoundError:
         raise InvalidInput(f"there is no file {path}") from None
     except OSError as error:
         raise InvalidInput(f"cannot read {path}: {error.strerror}") from None
+
+
+def parse_json(content, source):
+    """What JSON of `source` says, as bytes, or `InvalidInput` in one line."""
+    try:
+        return json.loads(content)
     except RecursionError:
-        raise InvalidInput(f"{path} is not valid JSON: it is nested too deeply") from None
-    except InvalidInput:
-        raise
+        raise InvalidInput(f"{source} is not valid JSON: it is nested too deeply") from None
     except ValueError as error:  # of JSON, of text, and of numbers with thousands of digits
-        raise InvalidInput(f"{path} is not valid JSON: {error}") from None
+        raise InvalidInput(f"{source} is not valid JSON: {error}") from None
 
 
 def sha256(content):

@@ -20,7 +20,10 @@ app = typer.Typer(
 )
 USAGE_ERROR = typer.BadParameter.__base__  # click's, or that of the copy which newer typers bring
 INTERRUPTED = 130  # as a shell says it
-Name = Annotated[str, typer.Argument(help="A pretrained name (`zoo list --pretrained`) or a folder with a card.")]
+Name = Annotated[
+    str,
+    typer.Argument(help="A pretrained name (`zoo list --pretrained`), a folder or zip with a card, or hf://user/name."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Input = Annotated[

@@ -7,6 +7,7 @@ import typer
 
 from zoo.cli.app import Json, Name, Seed, app, import_tensorflow, show
 from zoo.errors import InvalidInput
+from zoo.pretrained import is_elsewhere
 
 
 @app.command()
@@ -37,13 +38,16 @@ def evaluate(
     """
     if versus and ais:
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
+    if update and is_elsewhere(name):
+        raise InvalidInput("--update-card is for a folder of yours, and not for a model that is fetched from elsewhere")
     if refine is not None and (versus or ais):
         raise InvalidInput("--refine goes with the plain evaluation: leave out --ais and --versus")
     import_tensorflow()
     from zoo import evaluation, pretrained
     from zoo.pretrained import cards
 
-    model, card = pretrained.load(name), pretrained.read_card(name)
+    home = pretrained.locate(name)
+    model, card = pretrained.load(home), pretrained.read_card(home)
     data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
     limit = 100 if ais and limit is None else limit
     batches = evaluation.test_data(model, data, split=split, limit=limit)
@@ -64,7 +68,7 @@ def evaluate(
         given += [f"--refine {refine}"] if refine else []
         measured = {f"nll_minus_{versus}": {**metrics["nll_difference"], "versus": versus}} if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
-        cards.record(name, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
+        cards.record(home, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
     said = "sequences" if "elbo_per_step" in metrics else "images"
     lines = [*(metric_line(*item, said) for item in metrics.items()), *evaluation.collapse_report(metrics)]
     return show(metrics if json else lines, json)

@@ -7,6 +7,7 @@ import typer
 
 from zoo.cli.app import Name, app, import_tensorflow
 from zoo.errors import InvalidInput, choose
+from zoo.pretrained import locate
 
 
 @app.command()
@@ -31,8 +32,9 @@ def export(
     choose("format", format, {"saved_model": 0, "tflite": 0})
     if endpoint and format != "tflite":
         raise InvalidInput("--endpoint is for TFLite files: a SavedModel has every endpoint")
-    model = zoo.load(name)
-    base = output / pathlib.Path(name).resolve().name
+    home = locate(name)
+    model = zoo.load(home)
+    base = output / home.resolve().name
     if format == "saved_model":
         path = zoo.export_saved_model(model, base, version=version)
         report = check.verify_saved_model(model, path) if verify else {}

@@ -10,7 +10,7 @@ from zoo import index, plugins
 from zoo.cli.app import Json, app, show
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import InvalidInput, nearest
-from zoo.pretrained import list_recipes, read_card
+from zoo.pretrained import is_elsewhere, list_recipes, read_card
 
 WIDTH = 100
 
@@ -21,7 +21,7 @@ def info(
     json: Json = False,
 ):
     """Show what is known of a model, a part, a data set, a run or a recipe's key. Example: zoo info vae_mnist"""
-    if name in list_recipes() or pathlib.Path(name, "card.json").is_file():
+    if name in list_recipes() or is_elsewhere(name) or pathlib.Path(name, "card.json").is_file():
         return show(read_card(name), json)
     if name in list_datasets():
         return show(describe_dataset(name), json)

@@ -1,5 +1,6 @@
 """`zoo sample`, `reconstruct`, `interpolate` and `plot`: pictures of a model or a run, some as arrays too."""
 
+import contextlib
 import pathlib
 from typing import Annotated
 
@@ -10,7 +11,8 @@ from zoo import index
 from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
 from zoo.cli.arrays import in_batches, is_array, target, write_arrays
 from zoo.cli.played import PLAYED, write_draws
-from zoo.errors import check_positive
+from zoo.errors import InvalidInput, check_positive
+from zoo.pretrained import locate
 
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
 File = Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write.")]
@@ -88,10 +90,9 @@ def reconstruct(
 def subject_of(name, source=None):
     """A pretrained model or a run with its data."""
     import_tensorflow()
-    from zoo import pretrained
     from zoo.pictures import Subject
 
-    return Subject(pretrained.locate(name), source)
+    return Subject(locate(name), source)
 
 
 def write(path, arrays):
@@ -120,6 +121,21 @@ def plot(
 ):
     """Draw a picture of a model or a run. Example: zoo plot vae_mnist_2d --kind manifold"""
     picture(name, kind, output or pathlib.Path(f"{pathlib.Path(name).name}_{kind}.png"))
+
+
+def draw_all(home):
+    """Draw into a model's folder every kind of picture that it has, and of sequences write what can be played."""
+    from zoo.pictures import Subject, draw
+    from zoo.registry import PICTURES
+
+    for kind in PICTURES:
+        if kind in ("waveform", "spectrogram") and (home / "piano_roll.png").exists():
+            continue  # of music its notes say more
+        with contextlib.suppress(InvalidInput):  # a kind this model has not
+            draw(home, kind, home / f"{kind}.png")
+    subject = Subject(home)
+    if "steps" in subject.model.offers:
+        write_draws(subject, home / f"samples.{'mid' if subject.is_music else 'wav'}", 4, 0, False, None)
 
 
 def picture(name, kind, output, source=None, **settings):

@@ -8,6 +8,7 @@ import typer
 
 from zoo.cli.app import INTERRUPTED, app, import_tensorflow
 from zoo.errors import InvalidInput
+from zoo.pretrained import is_elsewhere, locate
 from zoo.pretrained import preset as preset_of
 from zoo.settings import merge, overrides
 
@@ -112,8 +113,10 @@ def begun(model, preset, start, chosen, set_):
     if preset:
         return preset_of(preset)
     if start:
-        wanted = preset_of(start)
-        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": start}
+        home = locate(start)
+        wanted = preset_of(home)
+        known = str(home) if is_elsewhere(start) else start
+        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": known}
     from zoo.data import source_settings
     from zoo.training.data import suggest_config
 

@@ -13,6 +13,8 @@ the steps of those that count do not depend on their own past, and forward and b
 """
 
 import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -23,6 +25,9 @@ from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import size_of
 from zoo.evaluation.metrics import examples, mean_and_error, per_example
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
+
 TARGET_ACCEPTANCE = 0.65
 FIRST_STEP, ADAPTATION = 0.1, 0.2
 PILOT_CHAINS = 4
@@ -31,17 +36,17 @@ PIECE = 20
 
 
 def annealed_importance(
-    model,
-    dataset=None,
-    num_chains=16,
-    num_temperatures=1000,
-    num_leapfrog_steps=10,
-    limit=100,
-    num_samples=None,
-    simulated=True,
-    seed=0,
-    progress=None,
-):
+    model: "LatentVariableModel",
+    dataset: Any = None,
+    num_chains: int = 16,
+    num_temperatures: int = 1000,
+    num_leapfrog_steps: int = 10,
+    limit: int = 100,
+    num_samples: int | None = None,
+    simulated: bool = True,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, dict[str, Any]]:
     """The negative log-likelihood of images by annealed importance sampling, and its bracket on simulated ones.
 
     Args:

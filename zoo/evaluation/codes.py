@@ -1,13 +1,20 @@
 """What a model makes of images, as arrays for scikit-learn."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
 from zoo.data import LABELS, check_batch, load_dataset, named_fields
 from zoo.errors import InvalidInput, choose
 from zoo.evaluation.importance import real_steps
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
-def features(model, dataset, latent=None):
+
+def features(
+    model: "LatentVariableModel", dataset: Any, latent: str | None = None
+) -> tuple[np.ndarray, np.ndarray | None]:
     """(features [N, D], labels int [N] or None) of every example: the location of a latent's posterior.
 
     The labels are those of the data, -1 where hidden, as scikit-learn's semi-supervised estimators take them; the

@@ -6,7 +6,8 @@ is near 1 (Gelman & Rubin 1992), and what an encoder has missed is gone: Hoffman
 models with Markov chain Monte Carlo".
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -17,6 +18,9 @@ from zoo.evaluation.annealing import as_key, fold, log_terms, xla_helps
 from zoo.evaluation.metrics import examples, mean_and_error
 from zoo.quiet import quiet_logger
 from zoo.registry import Registry
+
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
 REFINEMENTS = Registry("refinement")
 TARGET_ACCEPTANCE, FIRST_STEP = 0.8, 0.2
@@ -152,7 +156,14 @@ def batches_refined(sampler, dataset, limit=None, seed=0, progress=None):
         yield sampler(batch.fields, (seed, 3, batch.start))
 
 
-def sample_posterior(model, dataset, refine="hmc", limit=None, seed=0, progress=None):
+def sample_posterior(
+    model: "LatentVariableModel",
+    dataset: Any,
+    refine: str | dict[str, Any] = "hmc",
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> "PosteriorSamples":
     """`PosteriorSamples` of p(z | x), whose chains the encoder starts. From models that infer labels these are hidden.
 
     Args:

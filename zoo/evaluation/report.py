@@ -1,6 +1,8 @@
 """How good a model is: its metrics over a data set, its difference from another, and what they say in words."""
 
 import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,10 +13,21 @@ from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_exam
 from zoo.evaluation.refinement import REFINEMENTS, refined
 from zoo.quiet import waiting
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
+
 PROBE = {"num_examples": 100, "num_samples": 100, "seed": 7}
 
 
-def evaluate(model, dataset, num_samples=5000, limit=None, seed=0, progress=None, refine=None):
+def evaluate(
+    model: "LatentVariableModel",
+    dataset: Any,
+    num_samples: int = 5000,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int | None], None] | None = None,
+    refine: str | dict[str, Any] | None = None,
+) -> dict[str, dict[str, Any]]:
     """The metrics of a card, over every example of a data set.
 
     Images are binarised once, keyed by the image (`LatentVariableModel.preprocess`), so any two evaluations see the
@@ -60,7 +73,15 @@ def score_each(model, dataset, num_samples=500, seed=0, progress=None):
     }
 
 
-def compare(model, other, dataset, num_samples=5000, limit=None, seed=0, progress=None):
+def compare(
+    model: "LatentVariableModel",
+    other: "LatentVariableModel",
+    dataset: Any,
+    num_samples: int = 5000,
+    limit: int | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> dict[str, dict[str, Any]]:
     """The difference in NLL, `model` minus `other`, on the same images: negative where `model` is better.
 
     Returns:

@@ -1,6 +1,8 @@
 """A SavedModel as TF Serving wants it: directory/<version>/, every endpoint a signature, warm-up records inside."""
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
@@ -10,10 +12,13 @@ from zoo.export.archive import quiet, write_archive
 from zoo.export.warmup import write_warmup
 from zoo.files import atomic, write_json
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
+
 INPUTS = "assets.extra/inputs.json"  # beside the signatures: shape, dtype, range and role of every input
 
 
-def export_saved_model(model, directory, version=None):
+def export_saved_model(model: "LatentVariableModel", directory: str | os.PathLike, version: int | None = None) -> Path:
     """Write directory/<version>/ with every endpoint of the model as a signature, and return its path.
 
     The version appears whole or not at all: it is written beside its place, under a name that TF Serving ignores,

@@ -3,7 +3,9 @@
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tensorflow as tf
 from tensorflow.lite.python.convert_phase import ConverterError
@@ -13,10 +15,21 @@ from zoo.errors import InvalidInput, OutputExists, check_positive, choose
 from zoo.export.archive import quiet, write_archive
 from zoo.files import write_bytes, writing
 
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
+
 DTYPES = {"float32": None, "float16": tf.float16}
 
 
-def export_tflite(model, path, *, batch_size=1, dtype="float32", endpoints=None, overwrite=False):
+def export_tflite(
+    model: "LatentVariableModel",
+    path: str | os.PathLike,
+    *,
+    batch_size: int = 1,
+    dtype: str = "float32",
+    endpoints: str | Iterable[str] | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write one .tflite file with a signature per endpoint, and return its path. It appears whole or not at all.
 
     Labels are float probabilities [N, num_classes] in it, in and out, because the GPU path has neither one_hot nor

@@ -15,9 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.files import sha256, write_bytes
+from zoo.files import LARGEST_FILE, sha256, write_bytes
 
-LARGEST = 2**31  # bytes of a file
 SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
 INSIDE = "model.weights.h5"  # of a .keras file
 
@@ -131,13 +130,13 @@ def reading(source):
 def read_weights(path):
     """The bytes of a .weights.h5 file, or of that inside a .keras file."""
     with reading(path):
-        if pathlib.Path(path).stat().st_size > LARGEST:
-            raise InvalidInput(f"{path} is larger than the {LARGEST // 2**30} GB that are read")
+        if pathlib.Path(path).stat().st_size > LARGEST_FILE:
+            raise InvalidInput(f"{path} is larger than the {LARGEST_FILE // 2**30} GB that are read")
         if not str(path).endswith(".keras"):
             return pathlib.Path(path).read_bytes()
         with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(INSIDE).file_size > LARGEST:
-                raise InvalidInput(f"{INSIDE} in {path} is larger than the {LARGEST // 2**30} GB that are read")
+            if archive.getinfo(INSIDE).file_size > LARGEST_FILE:
+                raise InvalidInput(f"{INSIDE} in {path} is larger than the {LARGEST_FILE // 2**30} GB that are read")
             return archive.read(INSIDE)
 
 

@@ -1,5 +1,32 @@
 """Pretrained models: a folder with `card.json` and weights. Imports TensorFlow only when a model is made."""
 
-from zoo.pretrained.store import folder, list_pretrained, list_recipes, load, locate, preset, read_card, save, versions
+from zoo.pretrained.remote import cache_folder, clear_cache, is_elsewhere, list_cache
+from zoo.pretrained.store import (
+    fetch,
+    folder,
+    list_pretrained,
+    list_recipes,
+    load,
+    locate,
+    preset,
+    read_card,
+    save,
+    versions,
+)
 
-__all__ = ["folder", "list_pretrained", "list_recipes", "load", "locate", "preset", "read_card", "save", "versions"]
+__all__ = [
+    "cache_folder",
+    "clear_cache",
+    "fetch",
+    "folder",
+    "is_elsewhere",
+    "list_cache",
+    "list_pretrained",
+    "list_recipes",
+    "load",
+    "locate",
+    "preset",
+    "read_card",
+    "save",
+    "versions",
+]

@@ -10,8 +10,8 @@ FIRST = ("reconstructions", "samples", "piano_roll", "waveform")
 PLAYED = ("samples.mid", "samples.wav")
 
 
-def page(home, card):
-    """The page of the card in the folder `home`."""
+def page(home, card, address=None):
+    """The page of the card in the folder `home`; `address` is what `zoo.load` takes, where that is not the name."""
     data, evaluation = card.get("data", {}), card.get("evaluation", {})
     lines = [
         f"# {card['name']}",
@@ -22,7 +22,7 @@ def page(home, card):
         "```python",
         "import zoo",
         "",
-        f'model = zoo.load("{card["name"]}")',
+        f'model = zoo.load("{address or card["name"]}")',
         "```",
         "",
         *picture_lines(home),

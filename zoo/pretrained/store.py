@@ -6,19 +6,23 @@ A card is a recipe with weights and metrics: `preset` gives the recipe back. A c
 import contextlib
 import datetime
 import fnmatch
+import os
 import pathlib
 import platform
 import re
+from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
-from zoo.pretrained.limits import check_bounds
+from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, check_card
+from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere
+
+if TYPE_CHECKING:
+    from zoo.models.base import LatentVariableModel
 
 PACKAGE = pathlib.Path(__file__).parent.parent
-CARD, LOCK = "card.json", ".saving"
+LOCK = ".saving"
 WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
-PLAIN_NAME = r"[\w.-]{1,100}"
-FORMAT = 1
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
 DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
@@ -34,62 +38,86 @@ def list_recipes(pattern="*"):
     return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
 
 
-def list_pretrained(pattern="*"):
+def list_pretrained(pattern: str = "*") -> list[str]:
     """Names of the pretrained models, filtered by a shell pattern."""
     return [name for name in list_recipes(pattern) if "weights" in read_json(folder() / name / "card.json")]
 
 
 def locate(name):
-    """The folder of a pretrained model: by name, or a path to a folder with a card.
+    """The folder of a pretrained model: by name, path, zip or address (`zoo.pretrained.remote`), which is fetched.
 
     Raises:
-        InvalidInput: unknown name, with the nearest ones.
+        InvalidInput: unknown name, with the nearest ones, or one that a folder here has too.
     """
+    if is_elsewhere(name):
+        return fetch_folder(name)
     path = pathlib.Path(name)
     try:
-        if (path / CARD).is_file():
-            return path
-        is_folder = path.is_dir()
+        has_card, is_folder = (path / CARD).is_file(), path.is_dir()
     except (OSError, ValueError):  # a name too long for a path, or with a NUL
-        is_folder = False
+        has_card = is_folder = False
+    if has_card:
+        check_one(name, path)
+        return path
     if is_folder:
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
     choices = {known: folder() / known for known in list_recipes()}
     return choose("pretrained model", str(name), choices)
 
 
+def check_one(name, path):
+    """Raise `InvalidInput` where a plain name is that of a folder here and of another model of the zoo."""
+    own = folder() / str(name)
+    if isinstance(name, str) and name == path.name and (own / CARD).is_file() and not own.samefile(path):
+        raise InvalidInput(f"{name!r} is a folder here and a pretrained model: say ./{name}, or go to another folder")
+
+
 def read_card(name):
     """The card of a pretrained model as a dict, checked for its format."""
     path = locate(name) / CARD
     card = read_json(path)
-    check_bounds(card, path)
-    if not isinstance(card, dict) or card.get("format") != FORMAT:
-        raise InvalidInput(f"{path} is not a card of format {FORMAT}")
-    entries = {"model": str, "config": dict, **({"weights": dict} if "weights" in card else {})}
-    if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
-        raise InvalidInput(f"{path} lacks one of {', '.join(entries)}")
-    if "weights" in card and not all(isinstance(card["weights"].get(name), str) for name in ("file", "sha256")):
-        raise InvalidInput(f"{path} lacks file and sha256 of its weights")
+    check_card(card, path)
     return card
 
 
-def read_weights(card, home):
-    """The bytes of the weights that a card names, in the card's folder `home`.
+def fetch(name):
+    """The file of a pretrained model's weights, fetched from the mirror where neither the zoo nor the cache has them.
 
     Raises:
-        InvalidInput: a name that leads elsewhere, no such file, one too large, or another SHA-256 than the card's.
+        InvalidInput: unknown name, no weights, weights that are nowhere or not those of the card.
+    """
+    home = locate(name)
+    return weights_file(read_card(home), home)
+
+
+def weights_file(card, home):
+    """The file of the weights that a card names: in its folder `home`, or fetched for a model that comes with the zoo.
+
+    Raises:
+        InvalidInput: the card has none, a name that leads elsewhere, or no such file.
+    """
+    if "weights" not in card:
+        raise InvalidInput(f"{home.name} has no weights yet: train it by `zoo train --preset {home.name}`")
+    path = home / card["weights"]["file"]
+    if path.resolve().parent != home.resolve():
+        raise InvalidInput(f"the card of {home.name} points outside its folder: {path.name!r}")
+    if path.is_file():
+        return path
+    if home.resolve().parent != folder().resolve():
+        raise InvalidInput(f"{home} has no weights file {path.name!r}")
+    return fetch_weights(home, card["weights"])
+
+
+def read_weights(card, home):
+    """The bytes of the weights that a card in the folder `home` names.
+
+    Raises:
+        InvalidInput: as `weights_file`; a file too large, or with another SHA-256 than the card's.
     """
     from zoo.models.weights import read_weights
 
-    entry = card["weights"]
-    name = entry["file"]
-    path = home / name
-    if not re.fullmatch(PLAIN_NAME, name) or path.resolve().parent != home.resolve():
-        raise InvalidInput(f"the card of {home.name} points outside its folder: {name!r}")
-    if not path.is_file():
-        raise InvalidInput(f"{home} has no weights file {name!r}")
-    content = read_weights(path)
-    if sha256(content) != entry["sha256"]:
+    content = read_weights(weights_file(card, home))
+    if sha256(content) != card["weights"]["sha256"]:
         raise InvalidInput(f"the weights of {home.name} are not the ones of its card: their SHA-256 differs")
     return content
 
@@ -133,23 +161,25 @@ def checked_preset(preset):
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
 
-def load(name, model=None, **config):
+def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "LatentVariableModel":
     """A built model with its trained weights; its `card` is the content of its card.json.
 
     Args:
-        name: a pretrained name (`list_pretrained`) or a folder that `save` or `zoo train` wrote.
+        name: a pretrained name (`list_pretrained`), whose weights are fetched from the mirror where they are not here;
+            a folder that `save` or `zoo train` wrote, or a zip of one; or the address of such a folder,
+            "hf://user/name" or "https://host/path/".
         model: None, or another registry name whose weights are the same, such as "iwae" for a "vae".
         **config: over the arguments of the card, such as `bound="dreg", num_samples=5`.
 
     Raises:
-        InvalidInput: unknown name, a card that points outside its folder, or weights whose SHA-256 differs.
+        InvalidInput: unknown name, a card that points outside its folder, weights that are nowhere, of another size,
+            or whose SHA-256 differs.
     """
     from zoo.creation import create, model_class
     from zoo.models.weights import at_most, stored_numbers
 
-    card, home = read_card(name), locate(name)
-    if "weights" not in card:
-        raise InvalidInput(f"{home.name} has no weights yet: train it by `zoo train --preset {name}`")
+    home = locate(name)
+    card = read_card(home)
     content = read_weights(card, home)
     path = home / card["weights"]["file"]
     retired = model_class(card["model"])[0].retired
@@ -172,7 +202,12 @@ def making(home):
         raise InvalidInput(f"the config of {home.name} makes no model: {error}") from error
 
 
-def save(model, directory, card=None, overwrite=False):
+def save(
+    model: "LatentVariableModel",
+    directory: str | os.PathLike,
+    card: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
     """Write the model's weights and its card into a folder; `load` reads them back.
 
     Args:

@@ -1,0 +1,158 @@
+"""Models from elsewhere: weights of the zoo's own from a mirror, and folders of others, both kept in a cache.
+
+The cache is the folder ZOO_CACHE, else the platform's. In it a model has the folder <key>/<name>: the key of the zoo's
+own is that of the weights which the installed card names, the key of others that of their address and card, so that
+nothing in there ever changes. The mirror is ZOO_MIRROR, an address or a folder of folders, else the project's.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import shutil
+import sys
+import urllib.request
+
+from zoo import address
+from zoo.errors import CannotWrite, InvalidInput, choose
+from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
+from zoo.pretrained.limits import CARD, check_card
+from zoo.pretrained.places import Folder, Missing, Web, Zip, hub_name
+from zoo.pretrained.transfer import digest, read, receive
+
+KEY = 12  # hexadecimal digits of a SHA-256
+LOGS = ("log.csv", "kl_per_unit.csv")  # of a run, for pictures of it
+SCHEMES = dict.fromkeys(("hf", "https", "http", "file"))
+HUB = "https://huggingface.co"
+
+
+def cache_folder():
+    """Where fetched models are kept."""
+    import platformdirs
+
+    return pathlib.Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_dir("vae-zoo", False)).expanduser()
+
+
+def mirror():
+    """The address or folder that weights are fetched from."""
+    from zoo import __version__
+
+    return os.environ.get("ZOO_MIRROR") or address.mirror(__version__)
+
+
+def is_elsewhere(name):
+    """Whether a name is an address, or a path to a zip."""
+    return "://" in str(name) or (pathlib.PurePath(name).suffix == ".zip" and not os.path.isdir(name))
+
+
+def place_of(name):
+    """Where the files of a model are that an address, a folder or a zip holds.
+
+    Raises:
+        InvalidInput: an unknown scheme, or an address that cannot be one.
+    """
+    scheme, _, rest = str(name).rpartition("://")
+    if scheme:
+        choose("scheme", scheme, SCHEMES)
+    if scheme == "hf":
+        return Web(f"{os.environ.get('HF_ENDPOINT') or HUB}/{hub_name(name)}/resolve/main/", hub=True)
+    if scheme in ("http", "https"):
+        if rest.endswith(".zip"):
+            raise InvalidInput(f"{name} is a zip: fetch it, and name the file")
+        return Web(name)
+    path = urllib.request.url2pathname(rest) if scheme else name
+    return Zip(path) if pathlib.PurePath(path).suffix == ".zip" else Folder(path)
+
+
+def fetch_weights(home, entry):
+    """The file of the weights that the installed card of a model of the zoo names: in the cache, else fetched to it.
+
+    Args:
+        home: the folder of the card, which has no weights.
+        entry: {"file", "sha256", "bytes"}.
+
+    Raises:
+        InvalidInput: they are nowhere, are not those of the card, or the cache cannot be written.
+    """
+    path = cache_folder() / entry["sha256"][:KEY] / home.name / entry["file"]
+    if path.is_file() and digest(path) == entry["sha256"]:
+        return path
+    place = place_of(f"{mirror().rstrip('/')}/{home.name}")
+    try:
+        with into_cache():
+            receive(place, entry, path)
+    except Missing as error:
+        raise InvalidInput(f"{home} has no weights, nor the cache {cache_folder()}, and {error}") from error
+    return path
+
+
+def fetch_folder(name):
+    """The folder, in the cache, of a model of somebody else: its card, weights and logs, and nothing more, are fetched.
+
+    The checksum in the card is shown: it tells that the weights are the card's, and not who wrote either.
+
+    Args:
+        name: an address (`hf://user/name`, `https://host/path/`, `file:///path`) or a zip.
+
+    Raises:
+        InvalidInput: nothing is there, or what is there is no saved model, too large, or not what its card says.
+    """
+    place = place_of(name)
+    content = read(place, CARD, LARGEST_JSON)
+    home = cache_folder() / sha256(f"{place}\n".encode() + content)[:KEY] / name_in(str(name))
+    if (home / CARD).is_file():
+        return home
+    card = parse_json(content, f"{CARD} of {name}")
+    check_card(card, f"{CARD} of {name}")
+    if "weights" not in card:
+        raise InvalidInput(f"{name} is a card without weights")
+    with into_cache():
+        receive(place, card["weights"], home / card["weights"]["file"])
+        for log in LOGS:
+            with contextlib.suppress(Missing):
+                write_bytes(home / log, read(place, log, LARGEST_JSON))
+        write_bytes(home / CARD, content)
+    print(f"{name}: {card['model']}, with the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
+    return home
+
+
+def name_in(name):
+    """What a model from elsewhere is called: the last part of its address."""
+    last = name.partition("?")[0].rstrip("/").rsplit("/", 1)[-1].removesuffix(".zip")
+    return re.sub(r"[^\w.-]", "_", last).lstrip(".")[:100] or "model"
+
+
+@contextlib.contextmanager
+def into_cache():
+    """A cache that cannot be written is said to be one."""
+    try:
+        yield
+    except CannotWrite as error:
+        raise CannotWrite(f"{error}; the variable ZOO_CACHE names another cache") from error
+
+
+def list_cache():
+    """What the cache holds: [{"name", "bytes", "folder"}]."""
+    homes = sorted(cache_folder().glob(f"{'[0-9a-f]' * KEY}/*/"), key=lambda home: (home.name, home))
+    return [{"name": home.name, "bytes": size_of(home), "folder": str(home)} for home in homes if size_of(home)]
+
+
+def size_of(folder):
+    """Bytes of the files in a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def clear_cache(names=()):
+    """Remove models from the cache, all of them where no name is given; gives what was there as `list_cache` does.
+
+    Raises:
+        InvalidInput: the cache has no model of a name.
+    """
+    found = list_cache()
+    for name in names:
+        choose("model in the cache", name, {entry["name"]: entry for entry in found})
+    gone = [entry for entry in found if not names or entry["name"] in names]
+    for entry in gone:
+        with writing(entry["folder"]):
+            shutil.rmtree(pathlib.Path(entry["folder"]).parent)
+    return gone
