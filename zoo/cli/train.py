@@ -20,7 +20,10 @@ def train(
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
     dataset: Annotated[
-        str | None, typer.Option(help="A data set's name, a folder of images, or an .npz, .npy or .parquet file.")
+        str | None,
+        typer.Option(
+            help="A data set's name, a folder of images (sub-folders are classes), or an .npz, .npy or .parquet file."
+        ),
     ] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"

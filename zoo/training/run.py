@@ -171,7 +171,7 @@ def card_of(stage, preset, epochs, took):
         epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
         "data": describe(stage.entry["data"]),
-        "recipe": {key: value for key, value in dataclasses.asdict(stage.recipe).items() if key != "callbacks"},
+        "recipe": {**dataclasses.asdict(stage.recipe), "callbacks": None},  # who watched is no part of what was made
         "seed": stage.recipe.seed,
         "epochs_trained": epochs,
         **({"timing": took} if took else {}),
