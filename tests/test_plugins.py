@@ -113,6 +113,15 @@ def test_a_package_that_cannot_be_used_is_one_line_and_costs_no_other_model(tmp_
     assert "beta_vae" in ended[-1][2], "the others are there"
 
 
+def test_what_is_no_name_is_no_model():
+    from zoo import create
+    from zoo.errors import InvalidInput
+
+    for name in ([], {}, None, 3):
+        with pytest.raises(InvalidInput, match="unknown model"):
+            create(name)
+
+
 @pytest.mark.slow
 def test_a_package_s_model_is_trained_loaded_drawn_measured_and_exported(tmp_path):
     place, folder = installed(tmp_path / "site", "wide", {"wide_vae": "wide.vae"}, vae=VARIANT), tmp_path / "run"

@@ -56,6 +56,15 @@ def test_a_wrong_callback_is_one_line(callbacks, said, all_there):
         Recipe(callbacks=callbacks)
 
 
+def test_a_service_that_refuses_the_run_is_one_line(tmp_path, monkeypatch, all_there):
+    def refuse(self, known):
+        raise RuntimeError("no key:\nlog in")
+
+    monkeypatch.setattr(TRACKERS["wandb"], "begin", refuse)
+    with pytest.raises(InvalidInput, match="^wandb does not begin a run: no key: log in$"):
+        train(tmp_path / "run", preset("wandb"), verbose=False)
+
+
 def logged(folder):
     """Epoch -> value of "val_elbo" in a run's own log."""
     header, *rows = [line.split(",") for line in (folder / "log.csv").read_text().splitlines()]

@@ -22,8 +22,9 @@ def list_models(pattern: str = "*") -> list[str]:
 
 def model_class(name):
     """(class, defaults) that a registry name stands for; a model of another package is imported (`zoo.plugins`)."""
-    plugins.register(name, MODELS)
-    return MODELS[name] if name in MODELS else choose("model", name, dict.fromkeys(list_models()))
+    if isinstance(name, str):
+        plugins.register(name, MODELS)
+    return choose("model", name, {**dict.fromkeys(plugins.known()), **MODELS})
 
 
 def create(name: str, **config: Any) -> "LatentVariableModel":

@@ -25,7 +25,7 @@ def entry_points():
     return found
 
 
-known = functools.cache(entry_points)  # of the process, for names that need none
+known = functools.cache(entry_points)  # for names that the registry has: it is asked for often
 
 
 def register(name, models):
