@@ -93,6 +93,7 @@ def test_named_data_and_arrays_are_resized_too(tmp_path):
 WRONG = {
     "no size": ({"size": 0}, "positive"),
     "half a size": ({"size": (8,)}, "height, width"),
+    "too large": ({"size": (10**5, 10**5)}, "at most 4194304 pixels"),
     "words": ({"size": "8x8"}, "height, width"),
     "colour": ({"color": "grey"}, "did you mean gray"),
     "fit": ({"size": 8, "fit": "corp"}, "did you mean crop"),

@@ -55,8 +55,10 @@ def read_parquet(path):
     Raises:
         InvalidInput: what is no whole file, or claims to hold far more than it does.
     """
-    from pyarrow import parquet
-
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        raise InvalidInput(f"{str(path)!r} is read by pyarrow: pip install pyarrow") from None
     try:
         about = parquet.read_metadata(path)
         unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))

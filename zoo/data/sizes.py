@@ -8,6 +8,7 @@ from zoo.errors import InvalidInput, check_positive, choose
 from zoo.quiet import say_once
 
 LOOK = ("size", "color", "fit")  # the arguments of `load_dataset`, and keys of a preset's data
+LARGEST = 2**22  # pixels
 COLORS = {"gray": 1, "rgb": 3}  # channels
 FITS = {
     "crop": "of what has another shape the middle is cut out",
@@ -74,6 +75,8 @@ def look_of(size=None, color=None, fit=None):
     if len(sides) != 2:
         raise InvalidInput(f"size is (height, width), such as (64, 64), got {size!r}")
     check_positive(size=list(sides))
+    if sides[0] * sides[1] > LARGEST:
+        raise InvalidInput(f"size has at most {LARGEST} pixels, as 2048x2048 has, got {sides[0]}x{sides[1]}")
     return Look(sides, color, fit or "crop")
 
 
