@@ -14,6 +14,7 @@ TABLES = ["pandas>=2.2", "datasets>=3"]
 TENSORBOARD, TUNER = ["tensorboard>=2.20"], ["keras-tuner>=1.4.7"]
 TESTS = [
     *HUB,
+    "pyyaml>=6",
     *TABLES,
     *TENSORBOARD,
     *TUNER,
@@ -49,7 +50,6 @@ setup(
         "zoo": ["py.typed"],
         "zoo.saved_models": [*CARDS, *(f"{name}/model.weights.h5" for name in WITH_WEIGHTS)],
     },
-    include_package_data=False,
     install_requires=[  # lower bounds: tested by tests/lowest.py; some are those of SECURITY.md
         "tensorflow>=2.20,<2.22",
         "keras>=3.13.2,!=3.14.0,<4",

@@ -1,5 +1,6 @@
 """Weights on demand: from a mirror, and of strangers, over a web server of this machine; every mishap is one line."""
 
+import concurrent.futures
 import json
 import shutil
 import zipfile
@@ -21,7 +22,7 @@ NAME, FILE = "vae_tiny", "model.weights.h5"
 def original(tmp_path_factory):
     """The folder of a small model that is published."""
     folder = tmp_path_factory.mktemp("original") / NAME
-    zoo.save(small("vae"), folder, card={"data": {"name": "digits"}})
+    zoo.save(small("vae", data_shape=(8, 8, 1)), folder, card={"data": {"name": "digits", "split": "train"}})
     (folder / "log.csv").write_text("epoch,elbo\n0,-30\n1,-20\n")
     return folder
 
@@ -168,6 +169,13 @@ def test_a_cache_that_cannot_be_written_is_one_line(installed, monkeypatch, tmp_
         zoo.load(NAME)
 
 
+def test_many_fetch_the_same_weights_at_once_and_one_downloads_them(installed, web):
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        files = set(threads.map(lambda _: pretrained.fetch(NAME), range(8)))
+    assert len(files) == len(web.asked) == 1
+    assert [path.name for path in files.pop().parent.iterdir()] == [FILE]
+
+
 def test_a_damaged_file_in_the_cache_is_fetched_anew(installed, web):
     flip(pretrained.fetch(NAME))
     assert zoo.load(NAME).latent_dim == 3
@@ -201,9 +209,8 @@ def test_a_model_of_a_stranger_is_loaded_and_the_checksum_of_its_card_shown(stra
     for address in addresses:
         model = zoo.load(address)
         assert model.card == card
-        assert (
-            f"{address}: vae, with the SHA-256 of its own card, {card['weights']['sha256']}" in capsys.readouterr().err
-        )
+        said = f"{address}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}\n"
+        assert capsys.readouterr().err == said
     asked = len(web.asked)
     assert pretrained.locate(addresses[0]).name == "theirs"
     assert web.asked[asked:] == [("/user/theirs/resolve/main/card.json", None)], "what is in the cache is kept"
@@ -244,6 +251,7 @@ ADDRESSES = {
     "ftp://host/model": "unknown scheme 'ftp'; did you mean http",
     "hf://user": "an address of the Hub is hf://user/name, got 'hf://user'",
     "hf://user/../name": "an address of the Hub is hf://user/name",
+    "hf://user/..": "an address of the Hub is hf://user/name",
     "https://host/model.zip": "is a zip: fetch it, and name the file",
     "nowhere.zip": "cannot read nowhere.zip: no such file",
     "file:///no/such/folder": "cannot read /no/such/folder/card.json: no such file",
@@ -334,10 +342,42 @@ def test_a_mistake_on_the_command_line_is_one_line(zoo, installed, arguments, me
     assert code == 2 and len(lines) == 1 and message in lines[0]
 
 
+def test_a_command_fetches_what_it_needs(zoo, installed, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = zoo("sample", NAME, "--format", "npz", "--count", 3)
+    assert code == 0 and "x [3, 8, 8, 1]" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["mirror", "address"])
+def test_every_command_takes_what_is_fetched(where, zoo, stranger, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = NAME if where == "mirror" else "hf://user/theirs"
+    preset = {"model": "vae", "from": name, "data": {"name": "digits"}, "recipe": {"epochs": 1}}
+    (tmp_path / "preset.json").write_text(json.dumps(preset))
+    for command in (
+        ["evaluate", name, "--num-samples", 2, "--limit", 3],
+        ["reconstruct", name],
+        ["score", name, "--num-samples", 2, "--count", 2],
+        ["encode", name, "--count", 2],
+        ["plot", name, "--kind", "latents"],
+        ["export", name],
+        ["train", "--from", name, "--epochs", 1, "--output", "tuned"],
+        *([["train", "--preset", "preset.json", "--output", "begun"]] if where == "mirror" else []),
+    ):
+        code, _, lines = zoo(*command)
+        assert code == 0, (command, lines)
+    assert (tmp_path / "exports" / ("theirs" if where == "address" else NAME) / "1" / "saved_model.pb").is_file()
+
+
 def test_commands_work_with_models_from_elsewhere(zoo, stranger, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = zoo("info", "hf://user/theirs", "--json")
-    assert json.loads(out)["model"] == "vae"
+    home, _ = stranger
+    (home / "card.json").write_text(
+        json.dumps({**json.loads((home / "card.json").read_text()), "notes": "a\x1b[31m\nb"})
+    )
+    assert json.loads(zoo("info", "hf://user/theirs", "--json")[1])["model"] == "vae"
+    assert "notes: a\\x1b[31m\nb" in zoo("info", "hf://user/theirs")[1]
     assert zoo("plot", "hf://user/theirs", "--kind", "training")[0] == 0
     assert (tmp_path / "theirs_training.png").is_file()
 

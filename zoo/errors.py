@@ -13,7 +13,12 @@ class InvalidInput(ValueError):
     def __init__(self, message=""):
         line = " ".join(str(message)[: LONGEST + 1].splitlines())
         line = line if len(line) <= LONGEST else f"{line[:LONGEST]} ..."
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in line))
+        super().__init__(printable(line))
+
+
+def printable(text):
+    """Text without what would steer a terminal, which may come from a file of somebody else."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 class OutputExists(InvalidInput, FileExistsError):

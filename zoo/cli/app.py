@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from zoo import __version__
-from zoo.errors import InvalidInput, reason
+from zoo.errors import InvalidInput, printable, reason
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -56,10 +56,10 @@ def show(content, as_json, empty="there is none"):
         typer.echo(empty)
     elif isinstance(content, dict):
         for key, value in content.items():
-            typer.echo(f"{key}: {value}")
+            typer.echo(printable(f"{key}: {value}"))
     else:
         for entry in content:
-            typer.echo(entry)
+            typer.echo(printable(str(entry)))
 
 
 def import_tensorflow():

@@ -1,5 +1,6 @@
 """Places that files come from: a folder, a zip, the web. Each gives a `Stream` of a file, from any byte on."""
 
+import collections
 import contextlib
 import os
 import pathlib
@@ -84,10 +85,10 @@ class Zip:
         """
         if len(names) > MOST_MEMBERS:
             raise InvalidInput(f"{self.path} holds more than {MOST_MEMBERS} files")
-        for name in names:
+        for name, count in collections.Counter(names).items():
             if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name:
                 raise InvalidInput(f"{self.path} holds a file that leads out of it: {name!r}")
-            if names.count(name) > 1:
+            if count > 1:
                 raise InvalidInput(f"{self.path} holds two files of the name {name!r}")
         cards = [name for name in names if name.split("/")[-1] == CARD and name.count("/") <= 1]
         if len(cards) != 1:
@@ -167,7 +168,7 @@ class Web:
 
 def hub_name(address):
     """The "user/name" of an address hf://user/name."""
-    found = re.fullmatch(r"hf://([\w.-]+/[\w.-]+)", str(address))
+    found = re.fullmatch(r"hf://(\w[\w.-]*/\w[\w.-]*)", str(address))
     if not found:
         raise InvalidInput(f"an address of the Hub is hf://user/name, got {str(address)!r}")
     return found[1]

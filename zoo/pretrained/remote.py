@@ -18,7 +18,7 @@ from zoo.errors import CannotWrite, InvalidInput, choose
 from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, check_card
 from zoo.pretrained.places import Folder, Missing, Web, Zip, hub_name
-from zoo.pretrained.transfer import digest, read, receive
+from zoo.pretrained.transfer import arrived, read, receive
 
 KEY = 12  # hexadecimal digits of a SHA-256
 LOGS = ("log.csv", "kl_per_unit.csv")  # of a run, for pictures of it
@@ -75,7 +75,7 @@ def fetch_weights(home, entry):
         InvalidInput: they are nowhere, are not those of the card, or the cache cannot be written.
     """
     path = cache_folder() / entry["sha256"][:KEY] / home.name / entry["file"]
-    if path.is_file() and digest(path) == entry["sha256"]:
+    if arrived(path, entry):
         return path
     place = place_of(f"{mirror().rstrip('/')}/{home.name}")
     try:
@@ -112,7 +112,7 @@ def fetch_folder(name):
             with contextlib.suppress(Missing):
                 write_bytes(home / log, read(place, log, LARGEST_JSON))
         write_bytes(home / CARD, content)
-    print(f"{name}: {card['model']}, with the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
+    print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
     return home
 
 

@@ -45,6 +45,8 @@ def receive(place, entry, path):
         writing(part),
         bar(path.parent.name, entry.get("bytes")) as report,
     ):
+        if arrived(path, entry):  # by another, while this one waited
+            return
         try:
             begun = part.exists()
             pull(place, entry, part, report)
@@ -58,6 +60,11 @@ def receive(place, entry, path):
                 part.unlink(missing_ok=True)
             raise
         os.replace(part, path)
+
+
+def arrived(path, entry):
+    """Whether a file is there, and that of a card's entry."""
+    return path.is_file() and digest(path) == entry["sha256"]
 
 
 def pull(place, entry, part, report):
