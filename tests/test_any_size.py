@@ -273,6 +273,11 @@ def test_data_sets_of_hugging_face_are_tables_or_pictures_with_their_splits():
 @pytest.mark.slow
 def test_the_command_line_trains_on_a_table_and_says_its_likelihood(zoo, tmp_path):
     path = parquet(tmp_path / "a.parquet", width=RANDOM.randn(100), height=RANDOM.randn(100))
+    pictures = parquet(tmp_path / "b.parquet", photo=[{"bytes": png(COLOUR[i:])} for i in range(5)] * 6)
     settings = ["--set", "latent_dim=1", "--set", "encoder.hidden_units=[8]", "--recipe", "batch_size=20"]
     code, out, err = zoo("train", "vae", "--dataset", path, "--epochs", 1, "--output", tmp_path / "run", *settings)
     assert code == 0 and "vae of x [2], likelihood normal" in out, err
+    command = ["train", "vae", "--dataset", pictures, "--column", "photo", "--size", 5, "--epochs", 1]
+    assert zoo(*command, "--recipe", "batch_size=8", "--output", tmp_path / "run", "--overwrite", *settings)[0] == 0
+    code, out, err = zoo("encode", tmp_path / "run", "--input", pictures, "--output", tmp_path / "z.npz")
+    assert code == 0 and "z [30, 1]" in out, err
