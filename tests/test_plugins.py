@@ -9,7 +9,8 @@ import sys
 import pytest
 from support import of_today
 
-from zoo import index
+import zoo as package
+from zoo import index, plugins
 
 ROOT = pathlib.Path(__file__).parent.parent
 VARIANT = '''"""A VAE whose prior is wide.
@@ -90,27 +91,27 @@ def test_a_package_s_model_is_listed_and_described_without_an_import(tmp_path):
     assert lost[0] == 0 and not imported
 
 
-def test_a_package_that_cannot_be_used_is_one_line_and_costs_no_other_model(tmp_path):
-    broken = {"broken_vae": "wide.broken", "other_vae": "wide.empty", "vae": "wide.vae", "wide_vae": "wide.vae"}
-    place = installed(tmp_path, "wide", broken, vae=VARIANT, broken="import no_such_module", empty="")
-    installed(tmp_path, "second", {"wide_vae": "second.vae"}, vae=VARIANT)
+def test_a_package_that_cannot_be_used_is_one_line_and_costs_no_other_model(zoo, tmp_path, monkeypatch):
+    broken = {"broken_vae": "first.broken", "other_vae": "first.empty", "vae": "first.vae", "twice_vae": "first.vae"}
+    installed(tmp_path / "site", "first", broken, vae="", broken="import no_such_module", empty="")
+    installed(tmp_path / "more", "second", {"twice_vae": "second.vae"}, vae="")
+    for place in ("site", "more"):
+        monkeypatch.syspath_prepend(tmp_path / place)
+    plugins.known.cache_clear()
     expected = {
-        "broken_vae": "of wide cannot be imported from wide.broken: ModuleNotFoundError: no module named",
-        "other_vae": "wide.empty of wide registers no model 'other_vae'",
-        "vae": "is in zoo and in wide",
-        "wide_vae": "is in wide and in second",
+        "broken_vae": "of first cannot be imported from first.broken: ModuleNotFoundError: no module named",
+        "other_vae": "first.empty of first registers no model 'other_vae'",
+        "vae": "is in zoo and in first",
+        "twice_vae": "is in second and in first",
+        "beta_vea": "did you mean beta_vae",
     }
-    commands = [["train", name, "--output", tmp_path / "run"] for name in expected]
-    ended, _ = run(place, *commands, ["train", "beta_vea"])
-    for (name, said), (code, out, err) in zip(expected.items(), ended, strict=False):
-        assert (
-            code == 2 and len(err.splitlines()) == 1 and said in err.replace("second and in wide", "wide and in second")
-        ), (
-            name,
-            out,
-            err,
-        )
-    assert "beta_vae" in ended[-1][2], "the others are there"
+    for name, said in expected.items():
+        code, _, lines = zoo("train", name, "--output", tmp_path / "run")
+        assert (code, len(lines)) == (2, 1) and said in lines[0], lines
+    assert "twice_vae" in package.list_models() and package.create("beta_vae", latent_dim=2)
+    assert not (tmp_path / "run").exists()
+    monkeypatch.undo()
+    plugins.known.cache_clear()
 
 
 def test_what_is_no_name_is_no_model():

@@ -61,6 +61,7 @@ def test_a_page_says_it_and_one_of_an_older_card_does_not(resumed):
     assert "Trained by `zoo train`. Configuration" in page.page(resumed[0], card)
 
 
+@pytest.mark.slow
 def test_the_seconds_of_a_run_are_those_of_its_stages_too(tmp_path):
     stage = {"name": "first", "model": "vae", "config": CONFIG, "data": DATA, "recipe": {"epochs": 1}}
     train(tmp_path / "run", {**preset(1), "from": "first", "stages": [stage]}, verbose=False)
@@ -88,8 +89,6 @@ def test_the_end_is_estimated_once_after_the_first_epoch(tmp_path, capsys):
     place = next(i for i, line in enumerate(lines) if line.startswith("1/3"))
     assert re.fullmatch(r"about \d+\.\d s to go, until \d\d:\d\d", lines[place + 1]), lines
     assert sum("to go" in line for line in lines) == 1
-    train(tmp_path / "short", preset(1))
-    assert "to go" not in capsys.readouterr().out
 
 
 def test_an_estimate_is_near_what_the_rest_takes(monkeypatch, capsys):

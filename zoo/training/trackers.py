@@ -142,7 +142,7 @@ class MLflow(Tracker):
         mlflow.set_experiment(self.experiment)
         run = mlflow.start_run(run_id=known)
         if known is None:
-            mlflow.log_params({key: json.dumps(value)[:500] for key, value in self.about.items()})
+            mlflow.log_params({key: json.dumps(value)[:5000] for key, value in self.about.items()})
         return run.info.run_id
 
     def log(self, values, epoch):
