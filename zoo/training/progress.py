@@ -28,7 +28,8 @@ class Progress(keras.callbacks.Callback):
         self.compiling, self.estimated = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.begun, self.calls = time.perf_counter(), []
+        self.begun = time.perf_counter()
+        self.training, self.validation = [(0, self.begun)], []
         self.place = f"{epoch + 1}/{self.params.get('epochs')}"
         steps = self.params.get("steps")
         if self.compiling and not sys.stdout.isatty():
@@ -43,11 +44,15 @@ class Progress(keras.callbacks.Callback):
             self.bar.refresh()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.calls[1:] = [(batch + 1, time.perf_counter())]  # the first, in which the update was compiled, and the last
+        self.training[2:] = [(batch + 1, time.perf_counter())]  # behind the start and the first call, the last
         self.show(batch + 1, self.place)
 
     def on_test_begin(self, logs=None):
+        self.validation = [(0, time.perf_counter())]
         self.show(None, f"{getattr(self, 'place', '')}  validating")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.validation[2:] = [(batch + 1, time.perf_counter())]
 
     def show(self, done, said):
         """Move the bar, a few times a second."""
@@ -63,7 +68,7 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self.begun
         print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
         if not self.estimated and (left := self.params["epochs"] - epoch - 1):
-            rest = left * without_compiling(seconds, self.begun, self.calls)
+            rest = left * (seconds - compiling(self.training) - compiling(self.validation))
             until = time.strftime("%H:%M", time.localtime(time.time() + rest))
             print(f"about {duration(rest)} to go, until {until}", flush=True)
         self.estimated = True
@@ -116,17 +121,16 @@ def number(value):
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 
-def without_compiling(seconds, begun, calls):
-    """What an epoch of so many seconds would have taken, had its update been compiled before.
+def compiling(calls):
+    """Seconds that the first call into TensorFlow took beyond the pace of the later ones; 0 where that is not known.
 
     Args:
-        begun: when it began.
-        calls: (updates so far, time) after its first call into TensorFlow, which compiles, and after its last.
+        calls: (batches so far, time) at the start, after the first call and after the last.
     """
-    (first, compiled), (last, ended) = calls[0], calls[-1]
-    if first == last:
-        return seconds
-    return seconds - (compiled - begun) + first * (ended - compiled) / (last - first)
+    if len(calls) < 3:
+        return 0.0
+    (_, begun), (first, compiled), (last, ended) = calls
+    return compiled - begun - first * (ended - compiled) / (last - first)
 
 
 def duration(seconds):
