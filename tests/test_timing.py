@@ -92,7 +92,7 @@ def test_the_end_is_estimated_once_after_the_first_epoch(tmp_path, capsys):
 
 
 def test_an_estimate_is_near_what_the_rest_takes(monkeypatch, capsys):
-    """Each of 5 updates takes 0.2 s, the first of all 2 s; each of 4 batches of validation 0.1 s, the first of all 3 s."""
+    """Each of 5 updates takes 0.2 s, the first of all 2 s; of 4 batches of validation each 0.1 s, the first 3 s."""
     from support import small
 
     from zoo.training import Progress, progress
