@@ -39,7 +39,7 @@ def register(name, models):
         return
     owners = [*(["zoo"] * any(entry.name == name for entry in index.entries("models"))), *map(owner, points)]
     if len(owners) > 1:
-        raise InvalidInput(f"model {name!r} is in {' and in '.join(owners)}: uninstall all of these packages but one")
+        raise InvalidInput(f"model {name!r} is in {' and in '.join(owners)}: uninstall one, or rename its model")
     if name in models:
         return
     try:
