@@ -10,9 +10,14 @@ WITH_WEIGHTS = ("vae_mnist", "vae_mnist_2d", "vrnn_jsb")  # small ones, `zoo dem
 CARDS = [f"*/{file}" for file in ("card.json", "log.csv", "kl_per_unit.csv")]
 
 HUB = ["huggingface_hub>=1.0"]
+TABLES = ["pandas>=2.2", "datasets>=3"]
+TENSORBOARD, TUNER = ["tensorboard>=2.20"], ["keras-tuner>=1.4.7"]
 TESTS = [
     *HUB,
     "pyyaml>=6",
+    *TABLES,
+    *TENSORBOARD,
+    *TUNER,
     "build>=1.2",
     "twine>=6.1",
     "pytest>=8",
@@ -74,6 +79,11 @@ setup(
         "serving": ["tensorflow-serving-api>=2.19"],
         "benchmark": ["torch", "pythae", "normflows"],
         "hub": HUB,
+        "tensorboard": TENSORBOARD,
+        "wandb": ["wandb>=0.19"],
+        "mlflow": ["mlflow>=3"],
+        "tuner": TUNER,
+        "tables": TABLES,
     },
     entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
     classifiers=[

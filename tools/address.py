@@ -10,12 +10,21 @@ from zoo.address import HOME
 from zoo.files import write_bytes
 
 COLAB = "https://colab.research.google.com"
-CLONED = HOME.rsplit("/", 1)[1]
-INSTALL = (
-    "if IN_COLAB:  # TensorFlow stays the one that Colab has\n",
-    f"    !git clone -q {HOME} && pip install -q ./{CLONED}\n",
-    "    # or, without a checkout: !pip install -q vae-zoo\n",
-)
+INSTALL = f"""\
+import os
+import pathlib
+from importlib.metadata import PackageNotFoundError, version
+
+HOME = "{HOME}"
+try:
+    version("vae-zoo")
+except PackageNotFoundError:  # of the clone that this notebook is in, else the release; TensorFlow stays as it is
+    here = pathlib.Path.cwd()
+    clones = [str(folder) for folder in (here, *here.parents) if (folder / "zoo" / "address.py").is_file()]
+    source = clones[0] if clones else "vae-zoo"
+    !pip install -q "{{source}}" || pip install -q git+{{HOME}}
+
+SMOKE = os.environ.get("ZOO_SMOKE") == "1"  # a short run, for tests"""
 
 
 def badge(name):
@@ -25,15 +34,11 @@ def badge(name):
 
 
 def with_address(path):
-    """The text of a notebook with the badge and the install cell of the present address."""
+    """The text of a notebook with the badge and the install cell of the present address, its first cell of code."""
     notebook = json.loads(path.read_text())
     notebook["cells"][0]["source"][0] = badge(path.stem)
-    for cell in notebook["cells"]:
-        lines = cell["source"]
-        if cell["cell_type"] == "code" and any(line.startswith("if IN_COLAB:") for line in lines):
-            start = next(i for i, line in enumerate(lines) if line.startswith("if IN_COLAB:"))
-            end = next(i for i in range(start + 1, len(lines)) if not lines[i].startswith(" "))
-            cell["source"] = [*lines[:start], *INSTALL, *lines[end:]]
+    first = next(cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+    first["source"] = INSTALL.splitlines(keepends=True)
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 

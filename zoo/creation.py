@@ -7,6 +7,7 @@ import fnmatch
 from typing import TYPE_CHECKING, Any
 
 import zoo.models  # noqa: F401  (registers them)
+from zoo import plugins
 from zoo.errors import InvalidInput, choose
 from zoo.registry import MODELS, check_arguments
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
 
 
 def list_models(pattern: str = "*") -> list[str]:
-    """Names of the models `create` knows, filtered by a shell pattern."""
-    return sorted(fnmatch.filter(MODELS, pattern))
+    """Names of the models `create` knows, those of other packages too, filtered by a shell pattern."""
+    return sorted(fnmatch.filter({*MODELS, *plugins.entry_points()}, pattern))
 
 
 def model_class(name):
-    """(class, defaults) that a registry name stands for."""
-    return choose("model", name, MODELS)
+    """(class, defaults) that a registry name stands for; a model of another package is imported (`zoo.plugins`)."""
+    if isinstance(name, str):
+        plugins.register(name, MODELS)
+    return choose("model", name, {**dict.fromkeys(plugins.known()), **MODELS})
 
 
 def create(name: str, **config: Any) -> "LatentVariableModel":
@@ -32,6 +35,15 @@ def create(name: str, **config: Any) -> "LatentVariableModel":
         **config: the arguments of the model's class (`help(type(model))` lists them), such as `latent_dim=32`,
             `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
             Encoders and decoders may be any serialisable Keras layers.
+
+    KerasTuner searches over the arguments: a function that makes and compiles a model of its choices, as
+
+        def build(hp):
+            model = zoo.create("vae", latent_dim=hp.Choice("latent_dim", [8, 32]))
+            model.compile("adam")
+            return model
+
+    is what `keras_tuner.RandomSearch(build, objective=keras_tuner.Objective("val_elbo", "max"), ...)` takes.
 
     Raises:
         InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.

@@ -104,27 +104,31 @@ def value(node, module):
         return ast.unparse(node)
 
 
-def definition(name, package=PACKAGE):
-    """(a class or function of the package, its module), or None."""
+def definition(name, package=PACKAGE, module=None):
+    """(a class or function of the module or else of the package, its module), or None."""
+    for node in module.body if module else []:
+        if isinstance(node, DEFINITIONS) and node.name == name:
+            return node, module
     for path, source in sources(package).items():
-        if re.search(rf"^(?:class|def) {name}\b", source, re.MULTILINE):
+        if name and re.search(rf"^(?:class|def) {name}\b", source, re.MULTILINE):
             return next((n, parsed(path)) for n in parsed(path).body if isinstance(n, DEFINITIONS) and n.name == name)
     return None
 
 
-def family(name, package=PACKAGE):
+def family(name, package=PACKAGE, module=None):
     """A class or function and the classes it inherits from, nearest first: [(node, module)]."""
-    found = definition(name, package)
+    found = definition(name, package, module)
     if not found:
         return []
-    bases = [part for base in getattr(found[0], "bases", []) for part in family(ast.unparse(base), package)]
+    names = [ast.unparse(base).rpartition(".")[2] for base in getattr(found[0], "bases", [])]
+    bases = [part for base in names for part in family(base, package, module if base != name else None)]
     return [found, *(part for i, part in enumerate(bases) if part not in bases[i + 1 :])]
 
 
 def arguments(entry, package=PACKAGE):
     """Name -> (default, what it is) of what an entry takes; defaults are its own, descriptions also of base classes."""
     defaults, texts = {}, {}
-    for node, module in family(entry.target, package):
+    for node, module in family(entry.target, package, entry.module):
         texts = {**described(ast.get_docstring(node) or ""), **texts}
         defaults |= {name: value for name, value in own_arguments(node, module).items() if name not in defaults}
     defaults.pop("name", None)  # Keras' own
@@ -161,7 +165,7 @@ def recipe():
 
 def text(entry, package=PACKAGE):
     """What the docstring of an entry says, without the arguments; of a model its module's before it."""
-    node, _ = definition(entry.target, package)
-    said = re.split(r"\n\n(?:Args|Attributes|Raises):\n", ast.get_docstring(node) or "")[0]
+    found = definition(entry.target, package, entry.module)
+    said = re.split(r"\n\n(?:Args|Attributes|Raises):\n", found and ast.get_docstring(found[0]) or "")[0]
     above = [ast.get_docstring(entry.module) or ""] if entry.kind == "models" else []
     return "\n\n".join([*above, said])

@@ -1,6 +1,7 @@
 """What a terminal shows while one waits, and silence for libraries that write to the error stream past Python."""
 
 import contextlib
+import functools
 import logging
 import os
 import sys
@@ -44,6 +45,12 @@ def waiting(what):
     finally:
         if shown:
             print("\x1b[2K", end="\r", file=sys.stderr, flush=True)
+
+
+@functools.cache
+def say_once(line):
+    """Print a line on the error stream, the first time that it is said."""
+    print(line, file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from zoo.cli import (  # noqa: F401
     fetch,
     info,
     list,
+    new,
     pictures,
     push,
     score,

@@ -28,7 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Input = Annotated[
     pathlib.Path | None,
-    typer.Option("--input", "-i", exists=True, help="Your own: an image, a folder of images, an .npy or .npz file."),
+    typer.Option(
+        "--input", "-i", exists=True, help="Your own: an image, a folder of images, an .npy, .npz or .parquet file."
+    ),
 ]
 
 

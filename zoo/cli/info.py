@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from zoo import index
+from zoo import index, plugins
 from zoo.cli.app import Json, app, show
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import InvalidInput, nearest
@@ -27,7 +27,7 @@ def info(
         return show(describe_dataset(name), json)
     found = [*registered(name), *of_recipes(name)]
     if not found:
-        entries = [entry for kind in index.ROOMS for entry in index.entries(kind)]
+        entries = everything()
         names = [
             *list_recipes(),
             *list_datasets(),
@@ -42,10 +42,14 @@ def info(
 
 def registered(name):
     """(facts, text) of every model, part and picture of a name."""
-    for kind in index.ROOMS:
-        for entry in index.entries(kind):
-            if entry.name == name:
-                yield described(entry, index.text(entry))
+    for entry in everything():
+        if entry.name == name:
+            yield described(entry, index.text(entry))
+
+
+def everything():
+    """The entries of all that is registered, models of other packages too."""
+    return [*(entry for kind in index.ROOMS for entry in index.entries(kind)), *plugins.entries()]
 
 
 def of_recipes(name):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from zoo import index
+from zoo import index, plugins
 from zoo.cli.app import Json, app, show
 from zoo.pretrained import list_pretrained, list_recipes, read_card
 
@@ -29,13 +29,14 @@ def list_command(
     if pretrained or recipes:
         rows = {name: headline(read_card(name)) for name in (list_recipes if recipes else list_pretrained)(pattern)}
     else:
-        rows = matching("models", pattern)
+        rows = matching("models", pattern, plugins.entries())
     return show(list(rows) if json else lines(rows), json, none)
 
 
-def matching(kind, pattern):
-    """Name -> description of what is registered of a kind."""
-    return {entry.name: entry.about for entry in index.entries(kind) if fnmatch.fnmatch(entry.name, pattern)}
+def matching(kind, pattern, more=()):
+    """Name -> description of what is registered of a kind, and of `more` entries."""
+    found = sorted([*more, *index.entries(kind)], key=lambda entry: entry.name)
+    return {entry.name: entry.about for entry in found if fnmatch.fnmatch(entry.name, pattern)}
 
 
 def lines(rows, indent=0):

@@ -1,6 +1,7 @@
 """`zoo train`: train, resume or fine-tune."""
 
 import pathlib
+import re
 from typing import Annotated
 
 import typer
@@ -18,7 +19,12 @@ def train(
         str | None, typer.Argument(help="A model kind (`zoo list`); with --resume the run's folder.")
     ] = None,
     preset: Annotated[str | None, typer.Option(help="A preset's name or a JSON file.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="A data set's name, a folder of images, or an .npz file.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="A data set's name, a folder of images (sub-folders are classes), or an .npz, .npy or .parquet file."
+        ),
+    ] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
         "runs/latest"
     ),
@@ -37,15 +43,26 @@ def train(
     labels: Annotated[
         int | None, typer.Option(help="Show only so many labels, as many of each class: for m1, m2, m1_m2.")
     ] = None,
+    size: Annotated[str | None, typer.Option(help="Resize pictures to HEIGHTxWIDTH: 64x64.")] = None,
+    color: Annotated[str | None, typer.Option(help="Make pictures gray or rgb.")] = None,
+    fit: Annotated[
+        str | None, typer.Option(help="What --size does with other shapes: crop (if not said) or pad.")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="The column of a .parquet file that holds the pictures.")] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
-    """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32"""
+    """Train a model. Example: zoo train vae --dataset mnist --epochs 50 --output runs/a --set latent_dim=32
+
+    Pictures of any size: zoo train vae --dataset photos/ --size 64x64 --color rgb --set encoder=conv
+    """
+    picture = said(size=sides(size), color=color, fit=fit, column=column)
     if resume:
         settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
         settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}
+        settings |= {f"--{key}": value for key, value in picture.items()}
         if given := [option for option, value in settings.items() if value is not None]:
             raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]} cannot be given with it")
         output = pathlib.Path(model) if model else output
@@ -55,12 +72,12 @@ def train(
     chosen = None
     if not resume:
         chosen = laid_over(
-            begun(model, preset, start, dataset, set_),
+            begun(model, preset, start, {**said(name=dataset), **picture}, set_),
             config=overrides(set_),
             recipe=overrides(recipe, "--recipe") | said(epochs=epochs),
             of_all=said(seed=seed, deterministic=deterministic or None),
             data=said(num_labels=labels),
-            data_of_all=said(name=dataset, limit=limit),
+            data_of_all={**said(name=dataset, limit=limit), **picture},
         )
     try:
         trained, _ = run.train(
@@ -82,7 +99,17 @@ def said(**options):
     return {name: value for name, value in options.items() if value is not None}
 
 
-def begun(model, preset, start, dataset, set_):
+def sides(text):
+    """[height, width] of an option: "64x48", or "64" for a square."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(x\d+)?", text):
+        raise InvalidInput(f"--size is HEIGHTxWIDTH, such as 64x64, got {text!r}")
+    height, _, width = text.partition("x")
+    return [int(height), int(width or height)]
+
+
+def begun(model, preset, start, chosen, set_):
     """The preset that a model kind, the name of a preset or that of a pretrained model stands for."""
     if sum(x is not None for x in (model, preset, start)) != 1:
         raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
@@ -93,11 +120,13 @@ def begun(model, preset, start, dataset, set_):
         wanted = preset_of(home)
         known = str(home) if is_elsewhere(start) else start
         return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": known}
+    from zoo.data import source_settings
     from zoo.training.data import suggest_config
 
-    data = {"name": dataset or "digits", "split": "train", "validation": "validation"}
+    data = {"name": "digits", "split": "train", "validation": "validation", **chosen}
     likelihood = overrides(set_).get("likelihood")
-    return {"model": model, "config": suggest_config(model, data["name"], likelihood), "data": data}
+    config = suggest_config(model, data["name"], likelihood, **source_settings(data))
+    return {"model": model, "config": config, "data": data}
 
 
 def laid_over(chosen, config, recipe, of_all, data, data_of_all):

@@ -8,64 +8,95 @@ import numpy as np
 
 from zoo.data.catalogue import DATASETS, list_datasets, resolve_data_dir
 from zoo.data.check import check_batch
-from zoo.data.division import check_split, divide, divided, list_files, own_splits
+from zoo.data.columns import PARQUET, as_arrays, columns_of, is_columns, read_parquet
+from zoo.data.division import check_split, divide, divided, keras_split, list_files, own_splits
 from zoo.data.files import ARRAYS, IMAGES, read_arrays, read_images
 from zoo.data.midi import MIDI
 from zoo.data.prepare import read_split
 from zoo.data.sequences import is_sequences, is_sound, kind_of, load_sequences
+from zoo.data.sizes import look_of
 from zoo.data.sound import SOUNDS
 from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, check_positive, choose, nearest
 
 
-def load_arrays(source="digits", split="train", *, labels=False, limit=None, data_dir=None, frame=None, rate=None):
+def load_arrays(
+    source="digits",
+    split="train",
+    *,
+    labels=False,
+    limit=None,
+    data_dir=None,
+    frame=None,
+    rate=None,
+    size=None,
+    color=None,
+    fit=None,
+    column=None,
+):
     """One split as a dict of arrays: "x" [N, H, W, C] and, with `labels`, "y" int32 [N].
 
     Sequences are "x" float32 [N, T, *features], padded with zeros to the longest, and "length" int32 [N].
 
     Args:
-        source: a name (`list_datasets`); a folder of PNG or JPEG images, or one image; an .npy or .npz file; an array,
-            or a dict of arrays with "x" (and "y"; further fields are kept). See `load_dataset` for what they may hold.
+        source: a name (`list_datasets`); a folder of PNG or JPEG images, or one image; an .npy, .npz or .parquet file;
+            an array, a dict of arrays with "x" (and "y"; further fields are kept), a pandas DataFrame or a data set of
+            Hugging Face. See `load_dataset` for what they may hold.
         split: "train", "validation", "test" or "train+validation"; folders and files also know "all". Arrays in
             memory have no splits: they are taken whole.
         limit: only the first `limit` examples.
-        frame, rate: as `load_dataset`'s.
+        frame, rate, size, color, fit, column: as `load_dataset`'s.
 
     Arrays of named data sets are cached and read-only. Images of uint8 stay so, other numbers become float32, and
     labels and other whole numbers beside the images int32.
     """
+    if limit is not None:
+        check_positive(limit=limit)
     if is_sequences(source):
+        if (size, color, fit, column) != (None, None, None, None):
+            raise InvalidInput(f"size, color, fit and column are not for sequences, as in {describe_source(source)}")
         given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
         arrays = load_sequences(source, split, **given).padded()
     elif frame is not None or rate is not None:
         raise InvalidInput(f"frame and rate are for waveforms, and {describe_source(source)} has none")
-    elif isinstance(source, str) and source in DATASETS:
-        arrays = _named(source, split, str(resolve_data_dir(data_dir)))
-    elif isinstance(source, (str, os.PathLike)):
-        arrays = _from_path(source, split, data_dir)
     else:
-        if split not in ("train", "all"):
-            raise InvalidInput(f"arrays in memory have no split {split!r}: pass the part that is meant")
-        arrays = _from_arrays(source)
+        arrays = _pictures(source, split, data_dir, limit, look_of(size, color, fit), column)
     if labels and "y" not in arrays:
-        where = "an .npz file has them as y, a folder as one sub-folder a class"
+        where = "an .npz file has them as y, a table as a column label or y, a folder as one sub-folder a class"
         raise InvalidInput(f"{describe_source(source)} has no labels: {where}")
-    arrays = {k: v for k, v in arrays.items() if labels or k != "y"}
-    if limit is not None:
-        check_positive(limit=limit)
-        arrays = {k: v[:limit] for k, v in arrays.items()}
-    return arrays
+    return {k: v for k, v in arrays.items() if labels or k != "y"}
 
 
-def load_fields(source, data_spec, limit=None, rate=None):
+def _pictures(source, split, data_dir, limit, look, column):
+    """Arrays of one split of a source of examples of one shape."""
+    said, is_path = describe_source(source), isinstance(source, (str, os.PathLike))
+    if column is not None and not is_columns(source) and not (is_path and Path(source).suffix in PARQUET):
+        raise InvalidInput(f"column is for tables with named columns, and {said} is none")
+    if is_path and source not in DATASETS and Path(source).expanduser().is_dir():
+        return _from_folder(Path(source).expanduser(), split, limit, look)
+    if is_path and source in DATASETS:
+        arrays = _named(source, split, str(resolve_data_dir(data_dir)))
+    elif is_path:
+        arrays = _from_file(source, split, data_dir, limit, look, column)
+    elif is_columns(source):
+        arrays = _from_arrays(as_arrays(columns_of(source, split, limit), column, look, said))
+    elif split in ("train", "all"):
+        arrays = _from_arrays(source)
+    else:
+        raise InvalidInput(f"arrays in memory have no split {split!r}: pass the part that is meant")
+    arrays = {k: v[:limit] for k, v in arrays.items()}
+    return {**arrays, "x": look.apply_to_all(arrays["x"], said)} if look else arrays
+
+
+def load_fields(source, data_spec, limit=None, rate=None, **look):
     """The whole of a source as a model with this `data_spec` takes it: a dict of arrays, checked.
 
     Labels are left out unless the model cannot do without. Waveforms are cut into frames as long as the model's, and
-    have `rate` samples a second.
+    have `rate` samples a second; pictures are made of the size and color that `look` says.
     """
     needed = any(name == LABELS and not spec.optional for name, spec in data_spec.items())
     sound = {"frame": next(iter(data_spec.values())).shape[-1], "rate": rate} if is_sound(source) else {}
-    arrays = load_arrays(source, "all", labels=needed, limit=limit, **sound)
+    arrays = load_arrays(source, "all", labels=needed, limit=limit, **(sound or look))
     check_batch(arrays, data_spec)
     return arrays
 
@@ -105,20 +136,25 @@ def _digits(split):
     return {"x": x[rows], "y": digits.target[rows].astype("int32")}
 
 
-def _from_path(source, split, data_dir):
-    """Arrays of a folder or file, divided 80/10/10 by a fixed permutation unless it brings its own splits."""
+def _from_file(source, split, data_dir, limit, look, column):
+    """Arrays of a file, divided 80/10/10 by a fixed permutation unless it brings its own splits."""
     path = Path(source).expanduser()
     check_split(split)
-    if path.is_dir():
-        if (path / "train").is_dir():
-            return _own_splits(path, split)
-        arrays = _from_folder(path)
-    elif path.suffix in ARRAYS and path.is_file():
-        arrays = _from_arrays(read_arrays(path))
+    if path.suffix in PARQUET and path.is_file():
+        columns = read_parquet(path)
+        count = len(next(iter(columns.values()), ()))
+        rows = np.arange(count)[divided(source, split, count)][:limit]
+        return _from_arrays(as_arrays({k: v[rows] for k, v in columns.items()}, column, look, describe_source(source)))
+    if path.suffix in ARRAYS and path.is_file():
+        arrays = read_arrays(path)
+        if isinstance(arrays, dict) and "x_train" in arrays:
+            return _from_arrays(keras_split(arrays, split, describe_source(source)))
+        arrays = _from_arrays(arrays)
     elif path.suffix.lower() in IMAGES and path.is_file():
         arrays = {"x": read_images([path])}
     elif path.is_file():
-        raise InvalidInput(f"{str(source)!r} is none of {', '.join((*ARRAYS, *IMAGES, *MIDI, *SOUNDS))}, and no folder")
+        endings = ", ".join((*ARRAYS, *PARQUET, *IMAGES, *MIDI, *SOUNDS))
+        raise InvalidInput(f"{str(source)!r} is none of {endings}, and no folder")
     elif isinstance(source, str) and not path.suffix and os.sep not in source:
         raise InvalidInput(f"unknown data set {source!r}; {nearest(source, list_datasets(data_dir))}")
     else:
@@ -127,21 +163,21 @@ def _from_path(source, split, data_dir):
     return {k: v[rows] for k, v in arrays.items()}
 
 
-def _own_splits(path, split):
-    """Arrays of a folder with sub-folders train, validation and test."""
-    folders, classes = own_splits(path, split)
-    parts = [_from_folder(folder, classes) for folder in folders]
-    shapes = {p["x"].shape[1:] for p in parts}
-    if len(shapes) > 1:
-        raise InvalidInput(f"{str(path)!r} holds images of several sizes: {sorted(shapes)}")
-    return {k: np.concatenate([p[k] for p in parts]) for k in parts[0]}
+def _from_folder(path, split, limit, look):
+    """Images of a split of a folder, sorted by path: x uint8 [N, H, W, C]; y int32 [N] where every image has a class.
 
-
-def _from_folder(path, classes=None):
-    """Images of a folder, sorted by path: x uint8 [N, H, W, C]; y int32 [N] where every sub-folder is a class."""
-    files = list_files(path, IMAGES, classes)
-    x, y = read_images([f for f, _ in files]), np.array([k for _, k in files], "int32")
-    return {"x": x} if y[0] < 0 else {"x": x, "y": y}
+    The folder brings its own splits, as sub-folders train, validation and test, or is divided as files are.
+    """
+    check_split(split)
+    if (path / "train").is_dir():
+        folders, classes = own_splits(path, split)
+        files = [found for folder in folders for found in list_files(folder, IMAGES, classes)]
+    else:
+        files = list_files(path, IMAGES)
+        files = [files[row] for row in np.arange(len(files))[divided(path, split, len(files))]]
+    files = files[:limit]
+    x, y = read_images([f for f, _ in files], look, repr(str(path))), np.array([k for _, k in files], "int32")
+    return {"x": x} if y.min() < 0 else {"x": x, "y": y}
 
 
 def _from_arrays(arrays):

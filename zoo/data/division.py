@@ -4,8 +4,10 @@ import numpy as np
 
 from zoo.data.catalogue import SPLITS
 from zoo.errors import InvalidInput, nearest
+from zoo.quiet import say_once
 
 ALL = (*SPLITS, "all")
+KERAS = {"train": "train", "val": "validation"}
 
 
 def divide(count, held_out):
@@ -35,6 +37,38 @@ def divided(source, split, count):
     if not tenth:
         raise InvalidInput(f"{str(source)!r} holds {count} examples, too few to divide: use split='all'")
     return divide(count, (tenth, tenth))[split]
+
+
+def keras_split(arrays, split, said):
+    """{"x", and "y"} of a split of arrays as Keras' data sets have them: x_train, y_train, x_test, y_test.
+
+    Images [N, H, W] get a channel axis, labels [N, 1] lose theirs. The validation set is x_val, or where there is none
+    a tenth of x_train by a fixed permutation, which is said.
+    """
+    check_split(split)
+    parts = {name: keras_part(arrays, name) for name in ("train", "val", "test") if f"x_{name}" in arrays}
+    wanted = ["train", "val", "test"] if split == "all" else split.replace("validation", "val").split("+")
+    if "val" not in parts:
+        count = len(parts["train"]["x"])
+        rows = divide(count, (count // 10, 0))
+        if not count // 10:
+            raise InvalidInput(f"{said} holds {count} training examples, too few to divide")
+        say_once(f"the validation set of {said} is a tenth of its x_train, drawn by a fixed permutation")
+        parts |= {new: {k: v[rows[old]] for k, v in parts["train"].items()} for new, old in KERAS.items()}
+    if missing := [name for name in wanted if name not in parts and split != "all"]:
+        raise InvalidInput(f"{said} has an x_train but no x_{missing[0]}")
+    found = [parts[name] for name in wanted if name in parts]
+    return {k: np.concatenate([part[k] for part in found]) for k in found[0]}
+
+
+def keras_part(arrays, name):
+    """{"x", and "y"} of one part of arrays as Keras has them."""
+    part = {k: arrays[f"{k}_{name}"] for k in ("x", "y") if f"{k}_{name}" in arrays}
+    if part["x"].ndim == 3:
+        part["x"] = part["x"][..., None]
+    if "y" in part and part["y"].shape[1:] == (1,):
+        part["y"] = part["y"][:, 0]
+    return part
 
 
 def own_splits(path, split):

@@ -8,6 +8,7 @@ from zoo.data.passes import passes
 from zoo.data.sequences import is_sequences, load_sequences
 from zoo.data.spec import LENGTH
 from zoo.errors import InvalidInput, check_positive
+from zoo.quiet import say_once
 
 
 def load_dataset(
@@ -24,6 +25,10 @@ def load_dataset(
     data_dir=None,
     frame=None,
     rate=None,
+    size=None,
+    color=None,
+    fit=None,
+    column=None,
 ):
     """Batches `{"x": [B, H, W, C]}`, and `"y"` int32 [B] with `labels`, as a `tf.data.Dataset`.
 
@@ -34,19 +39,25 @@ def load_dataset(
     Args:
         source: one of
             * a name, see `list_datasets`; images are uint8 0..255, piano rolls 0 or 1, waveforms -1..1;
-            * a folder of PNG or JPEG images of one size, sorted by path; sub-folders are classes, or `train`,
-              `validation` and `test` (with class sub-folders in them). 16-bit images are scaled to 8 bits; transparent
-              and animated ones are refused;
+            * a folder of PNG or JPEG images, sorted by path, of one size or with `size` and `color` of any. Labels are
+              its sub-folders, numbered from 0 by name (cats/ 0, dogs/ 1); or they are `train`, `validation` and `test`,
+              with class sub-folders in them. 16-bit images are scaled to 8 bits, photographs are turned upright as
+              their EXIF data say; transparent and animated ones are refused;
             * an .npy file (= x) or an .npz file with `x` and optionally `y`. Folders without splits of their own, and
               files, are divided 80/10/10 by a fixed permutation; `split="all"` takes them whole;
+            * an .npz file as Keras' data sets are stored, x_train, y_train, x_test, y_test: a tenth of x_train is the
+              validation set, unless there is an x_val;
             * an array, or a dict of arrays with "x" and optionally "y", taken whole;
+            * a pandas DataFrame, a Parquet file (divided as other files) or a data set of Hugging Face: a `column` of
+              pictures, or the numbers of all columns as x [N, D]; a column called "label" or "y" is the labels;
             * a folder of MIDI or of WAV files, in class or split folders as images are, or one such file: piano rolls
               [T, 88] with a frame a quarter note, or waveforms;
             * a list of arrays [T, *features] or waveforms [samples] of several lengths, or a dict of such a list as
               "x"; or a dict or .npz file of padded "x" [N, T, *features] with "length" [N];
             * a `tf.data.Dataset` of images, (image, label) tuples or dicts with "x": turned into dicts, and batched
-              if its x has rank 3, one image [H, W, C]; any other rank is taken as batched. Sequences come as dicts with
-              "length", and are padded and batched where that is one number.
+              if its x has rank 3, one image [H, W, C]; any other rank is taken as batched. Images of floats 0..255,
+              as `keras.utils.image_dataset_from_directory` gives them, are divided by 255, which is said. Sequences
+              come as dicts with "length", and are padded and batched where that is one number.
         split: "train", "validation", "test" or "train+validation".
         shuffle: None shuffles the splits that begin with "train".
         seed: of the order. The same seed gives the same sequence of epochs; with first_epoch whatever the rest of the
@@ -60,6 +71,12 @@ def load_dataset(
         frame: samples of a waveform that make a frame, 200 where it is not said; a last one that is not full is left
             out.
         rate: samples a second of WAV files; None: those of the first. A file of another rate is refused.
+        size: (height, width), or one number for both: images are resized to it with antialiasing, up or down, which is
+            said on the error stream.
+        color: "gray" or "rgb": what images become.
+        fit: what is done with images of another shape than `size`: "crop" (if not said) fills it and cuts the middle
+            out, "pad" puts a black border around them.
+        column: the name of a table's column of pictures or vectors; None takes one called "image" or "x".
 
     Raises:
         InvalidInput: (a `ValueError`) in one line, with the nearest right name.
@@ -71,16 +88,20 @@ def load_dataset(
     import tensorflow as tf
 
     if isinstance(source, tf.data.Dataset):
-        if split != "train" or shuffle or limit is not None or first_epoch is not None:
-            raise InvalidInput("a tf.data.Dataset is taken as it is: it allows no split, shuffle, limit or first_epoch")
+        look = {"size": size, "color": color, "fit": fit, "column": column}
+        given = {"limit": limit, "first_epoch": first_epoch, "shuffle": shuffle or None, **look}
+        given |= {"split": None if split == "train" else split}
+        if named := [name for name, value in given.items() if value is not None]:
+            raise InvalidInput(f"a tf.data.Dataset is taken as it is: it allows no {', '.join(named)}")
         return _as_batches(source, batch_size, labels, drop_remainder)
     if shuffle is None:
         shuffle = split.startswith("train")
     given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
-    if is_sequences(source):
+    look = {"size": size, "color": color, "fit": fit, "column": column}
+    if is_sequences(source) and not any(value is not None for value in look.values()):
         sequences = load_sequences(source, split, **given).labelled(labels, describe_source(source))
         return sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_remainder)
-    arrays = load_arrays(source, split, labels=labels, **given)
+    arrays = load_arrays(source, split, labels=labels, **given, **look)
     count = len(arrays["x"])
 
     def arrange(key):
@@ -141,4 +162,18 @@ def _as_batches(dataset, batch_size, labels, drop_remainder):
             dataset = dataset.padded_batch(batch_size, drop_remainder=drop_remainder)
     elif dataset.element_spec["x"].shape.rank == 3:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-    return dataset.prefetch(2)
+    return _pixels(dataset).prefetch(2)
+
+
+def _pixels(dataset):
+    """A dataset whose x are images of floats 0..255 with 8-bit levels in 0..1 in their place; else as it is."""
+    import tensorflow as tf
+
+    spec = dataset.element_spec["x"]
+    if not spec.dtype.is_floating or spec.shape.rank != 4 or spec.shape[-1] not in (1, 3):
+        return dataset
+    first = next(iter(dataset), {"x": np.zeros(1)})["x"]
+    if not (np.min(first) >= 0 and 1 < np.max(first) <= 255):
+        return dataset
+    say_once("x holds floats 0..255: they are taken as 8-bit pixels, rounded and divided by 255")
+    return dataset.map(lambda fields: {**fields, "x": tf.round(fields["x"]) / 255})

@@ -27,6 +27,10 @@ def load_semi_supervised(
     order_seed=0,
     first_epoch=None,
     data_dir=None,
+    size=None,
+    color=None,
+    fit=None,
+    column=None,
 ):
     """Batches {"x": [B, H, W, C], "y": int32 [B], "labelled_fraction": float32 [B]}, y = -1 where the label is hidden.
 
@@ -35,9 +39,9 @@ def load_semi_supervised(
     by which models weigh the rows whatever the ratio in a batch. Kingma et al. 2014, arXiv:1406.5298.
 
     Args:
-        source, split, limit, data_dir: as `load_dataset`, but for `tf.data.Dataset`s. Splits that do not begin with
-            "train" come whole, in their order and with every label hidden, so that nothing tuned on them has seen
-            more labels than `num_labels`.
+        source, split, limit, data_dir, size, color, fit, column: as `load_dataset`, but for `tf.data.Dataset`s. Splits
+            that do not begin with "train" come whole, in their order and with every label hidden, so that nothing
+            tuned on them has seen more labels than `num_labels`.
         num_labels: how many labels are shown, the same number of each class; None shows those that the data have
             (y = -1 in arrays of one's own stands for unknown).
         seed: which examples keep their labels.
@@ -53,7 +57,8 @@ def load_semi_supervised(
     check_positive(batch_size=batch_size)
     import tensorflow as tf
 
-    arrays = dict(load_arrays(source, split, labels=True, limit=limit, data_dir=data_dir))
+    given = {"limit": limit, "data_dir": data_dir, "size": size, "color": color, "fit": fit, "column": column}
+    arrays = dict(load_arrays(source, split, labels=True, **given))
     training = split.startswith("train") or split == "all"
     labels = np.array(arrays["y"])
     classes = check_labels(labels, num_classes or known_classes(source), describe_source(source))

@@ -14,6 +14,7 @@ from zoo.data.division import divided, list_files, own_splits
 from zoo.data.files import IMAGES, read_arrays
 from zoo.data.midi import MIDI, read_midi
 from zoo.data.prepare import read_sequences
+from zoo.data.sizes import LOOK
 from zoo.data.sound import SOUNDS, read_wav, scaled
 from zoo.data.spec import LABELS, LENGTH
 from zoo.errors import InvalidInput, check_positive, choose
@@ -109,7 +110,7 @@ def sampling_rate(source):
 
 def source_settings(data):
     """The arguments of `load_dataset` that the data of a preset or card name beside source and split."""
-    return {key: data[key] for key in ("data_dir", "frame", "rate") if data.get(key) is not None}
+    return {key: data[key] for key in ("data_dir", "frame", "rate", *LOOK, "column") if data.get(key) is not None}
 
 
 def load_sequences(source, split="train", *, limit=None, data_dir=None, frame=None, rate=None):

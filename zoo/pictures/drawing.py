@@ -8,7 +8,9 @@ import numpy as np
 
 from zoo import pretrained
 from zoo.data import LABELS, is_sound, load_arrays, load_fields, sampling_rate, source_settings, takes_labels
+from zoo.data.columns import PARQUET
 from zoo.data.midi import KEYS
+from zoo.data.sizes import LOOK
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.quiet import waiting
@@ -81,7 +83,10 @@ class Subject:
         """The arrays that `test` makes inputs of."""
         if self.source is not None:
             rate = self.rate if is_sound(self.source) else None
-            return load_fields(self.source, self.model.data_spec, limit=count, rate=rate)
+            data = self.card.get("data", {})
+            keys = (*LOOK, "column") if str(self.source).endswith(PARQUET) else LOOK
+            look = {key: data[key] for key in keys if key in data}  # theirs become what those of the training became
+            return load_fields(self.source, self.model.data_spec, limit=count, rate=rate, **look)
         data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
         return load_arrays(data["name"], "test", labels=wanted, limit=count, **source_settings(data))
 

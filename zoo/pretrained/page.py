@@ -41,7 +41,7 @@ def page(home, card, address=None):
         "",
         *tflite_table(card),
         *(["Notes:", "", *(f"- {note}" for note in card["notes"]), ""] if card.get("notes") else []),
-        f"Trained by `{card.get('command')}`. Configuration and recipe:",
+        f"Trained by `{card.get('command')}`{timing(card)}. Configuration and recipe:",
         "",
         "```json",
         json.dumps({key: card[key] for key in ("config", "recipe", "from", "stages") if key in card}, indent=1),
@@ -52,6 +52,17 @@ def page(home, card, address=None):
         "",
     ]
     return "\n".join(lines)
+
+
+def timing(card):
+    """How long the training took, where, and how much memory, as a clause; "" of a card that does not say."""
+    if "timing" not in card:
+        return ""
+    took = card["timing"]
+    machine = took["machine"]
+    memory = f", {took['peak_memory_bytes'] / 2**30:.1f} GiB of memory at most" if "peak_memory_bytes" in took else ""
+    place = " and ".join([f"{machine['cores']} cores ({machine['processor']})", *machine.get("accelerators", [])])
+    return f" in {took['seconds'] / 60:.1f} minutes, {took['seconds_per_epoch']:.2f} s an epoch{memory}, on {place}"
 
 
 def metric_table(card):

@@ -23,26 +23,39 @@ from zoo.data import (
 from zoo.errors import InvalidInput
 
 
-def suggest_config(name, source, likelihood=None):
+def suggest_config(name, source, likelihood=None, **given):
     """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
 
-    Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
-    Sequences of 0 and 1 are taken as they are, and others are normal.
+    `given` are further arguments of `load_arrays`. Grey images are binarised unless another likelihood than "bernoulli"
+    is asked for; colours are 8-bit levels. Sequences and tables of 0 and 1 are taken as they are, others are normal.
     """
-    arrays = load_arrays(source, "train", limit=1)
+    arrays = load_arrays(source, "train", limit=1, **given)
     x = arrays["x"]
-    if LENGTH in arrays:
-        binary = likelihood is not None or np.isin(x, (0, 1)).all()
-        return {"data_shape": [None, *x.shape[2:]], **({} if binary else {"likelihood": "normal"})}
-    config = {"data_shape": list(x.shape[1:])}
-    if likelihood is None and x.shape[-1] != 1:
-        config["likelihood"] = "discretized_logistic"
-    elif likelihood in (None, "bernoulli"):
-        config["binarize"] = "dynamic"
-    if "num_classes" in model_class(name)[0].argument_names():
-        labels = load_arrays(source, "train", labels=True)[LABELS]
+    if LENGTH in arrays or x.ndim == 2:
+        x = x if LENGTH in arrays else load_arrays(source, "train", **given)["x"]
+        config = {"data_shape": [None, *x.shape[2:]] if LENGTH in arrays else list(x.shape[1:])}
+        config |= {} if likelihood is not None or np.isin(x, (0, 1)).all() else {"likelihood": "normal"}
+    else:
+        config = {"data_shape": list(x.shape[1:])}
+        if likelihood is None and x.shape[-1] != 1:
+            config["likelihood"] = "discretized_logistic"
+        elif likelihood in (None, "bernoulli"):
+            config["binarize"] = "dynamic"
+    if LENGTH not in arrays and "num_classes" in model_class(name)[0].argument_names():
+        labels = load_arrays(source, "train", labels=True, **given)[LABELS]
         config["num_classes"] = check_labels(labels, known_classes(source), f"{source!r}")
     return config
+
+
+def said_of(model):
+    """A line on what is trained: the shape of the data and the likelihood that stands for them."""
+    config = {**model.argument_defaults(), **model.get_config()}
+    likelihood, binarize = config.get("likelihood"), config.get("binarize")
+    likelihood = likelihood.get("name", likelihood.get("class_name")) if isinstance(likelihood, dict) else likelihood
+    said = ["" if likelihood is None else f", likelihood {likelihood}", f", binarised ({binarize})" if binarize else ""]
+    return (
+        f"{model.registry_name} of x {list(config['data_shape'])}{''.join(said)}; --set likelihood=NAME takes another"
+    )
 
 
 def data_arguments(model, data, recipe, split="split"):

@@ -14,7 +14,8 @@ class Progress(keras.callbacks.Callback):
         12/40  ELBO -23.6 (val -23.5)  KL 3.6  rec -20.0  units 8/8  0.3 s
 
     The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
-    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any.
+    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any. After
+    the first epoch it says when the last one will be over.
     """
 
     prints_epochs = True
@@ -24,10 +25,11 @@ class Progress(keras.callbacks.Callback):
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        self.compiling = True
+        self.compiling, self.estimated = True, False
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
+        self.training, self.validation = [(0, self.begun)], []
         self.place = f"{epoch + 1}/{self.params.get('epochs')}"
         steps = self.params.get("steps")
         if self.compiling and not sys.stdout.isatty():
@@ -42,10 +44,15 @@ class Progress(keras.callbacks.Callback):
             self.bar.refresh()
 
     def on_train_batch_end(self, batch, logs=None):
+        self.training[2:] = [(batch + 1, time.perf_counter())]  # behind the start and the first call, the last
         self.show(batch + 1, self.place)
 
     def on_test_begin(self, logs=None):
+        self.validation = [(0, time.perf_counter())]
         self.show(None, f"{getattr(self, 'place', '')}  validating")
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.validation[2:] = [(batch + 1, time.perf_counter())]
 
     def show(self, done, said):
         """Move the bar, a few times a second."""
@@ -60,6 +67,11 @@ class Progress(keras.callbacks.Callback):
         self.compiling = False
         seconds = time.perf_counter() - self.begun
         print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
+        if not self.estimated and (left := self.params["epochs"] - epoch - 1):
+            rest = left * (seconds - compiling(self.training) - compiling(self.validation))
+            until = time.strftime("%H:%M", time.localtime(time.time() + rest))
+            print(f"about {duration(rest)} to go, until {until}", flush=True)
+        self.estimated = True
 
     def on_train_end(self, logs=None):
         self.close()
@@ -107,6 +119,18 @@ def words(model, logs):
 def number(value):
     """A value with one digit after the point, or two significant ones where it is small."""
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
+
+
+def compiling(calls):
+    """Seconds that the first call into TensorFlow took beyond the pace of the later ones; 0 where that is not known.
+
+    Args:
+        calls: (batches so far, time) at the start, after the first call and after the last.
+    """
+    if len(calls) < 3:
+        return 0.0
+    (_, begun), (first, compiled), (last, ended) = calls
+    return compiled - begun - first * (ended - compiled) / (last - first)
 
 
 def duration(seconds):

@@ -11,6 +11,7 @@ from zoo.registry import check_arguments
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.optimizers import make
 from zoo.training.schedules import SCHEDULES
+from zoo.training.trackers import TRACKERS, specs_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Recipe:
         patience: None, or after how many epochs without a better validation loss training stops.
         jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
         steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
+        callbacks: None, or where the run is watched from: "tensorboard", "wandb", "mlflow", a dict of such a name with
+            arguments, as {"name": "wandb", "project": "digits"}, or a list of these. They need vae-zoo[NAME] installed.
         seed: of weights, data order and draws.
         deterministic: bit-for-bit reproducible operators.
     """
@@ -54,6 +57,7 @@ class Recipe:
     patience: int | None = None
     jit_compile: bool = False
     steps_per_execution: int = 1
+    callbacks: list | dict | str | None = None
     seed: int = 0
     deterministic: bool = False
 
@@ -69,6 +73,7 @@ class Recipe:
         starts = [0, *(self.restarts or []), self.epochs]
         if not all(isinstance(epoch, int) for epoch in starts) or sorted(set(starts)) != starts:
             raise InvalidInput(f"restarts are rising epochs between 0 and {self.epochs}, got {self.restarts!r}")
+        specs_of(self.callbacks)
         self.make_optimizer(1), self.schedule_callbacks(), self.stateful_callbacks()  # they check their own settings
 
     @classmethod
@@ -117,6 +122,10 @@ class Recipe:
         """Raise `InvalidInput` for a schedule of what `model` has not."""
         for name in self.moved:
             choose(f"scalar of a {model.registry_name}", name, model.scalars)
+
+    def trackers(self, **context):
+        """The `callbacks`, for a run of which `context` gives the folder, what was asked for and a batch."""
+        return [TRACKERS.create(spec, **context) for spec in specs_of(self.callbacks)]
 
     def stateful_callbacks(self):
         """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""

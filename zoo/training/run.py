@@ -13,21 +13,24 @@ from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
 from zoo.quiet import waiting
 from zoo.training.checkpoint import Checkpoint
-from zoo.training.data import data_arguments, datasets, describe
+from zoo.training.data import data_arguments, datasets, describe, said_of
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
+from zoo.training.timing import TimingLogger, timing
+from zoo.training.trackers import TRACKERS, TensorBoard, specs_of
 
-RUN, LOG, KL_LOG, LOCK = "run.json", "log.csv", "kl_per_unit.csv", ".training"
+RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
 def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose=True, epochs=None):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
-    The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `checkpoint.npz` after
-    each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last have such folders in it.
+    The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `timing.csv` and
+    `checkpoint.npz` after each epoch, and at the end `card.json` and `model.weights.h5`. The stages before the last
+    have such folders in it.
     One process at a time trains in a folder.
 
     Args:
@@ -36,7 +39,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
             `zoo.training.stages`; with `resume` that of the run.
         resume: go on from the last checkpoint, in whichever stage it is. Together with the same settings, machine and
             thread count, the weights at the end are those of a run that was never interrupted.
-        tensorboard: also write TensorBoard logs.
+        tensorboard: also write TensorBoard logs, as the recipe's callbacks="tensorboard" does.
         epochs: None, or with `resume` how many there are to be in all, more than the run was begun with; a schedule of
             the learning rate is stretched to the last of them.
         verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
@@ -52,6 +55,7 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     preset = checked_preset(read_json(directory / RUN) if resume else preset)
     if epochs is not None:
         preset = longer(preset, epochs)
+    specs_of("tensorboard" if tensorboard else None)
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
@@ -78,10 +82,13 @@ def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
             models[stage.name] = pretrained.load(stage.folder)
             continue
         model, data = ready[0] if number == 1 else prepared(stage, models)
+        if verbose:
+            print(said_of(model), flush=True)
         history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
         models[stage.name] = model
         said = preset if stage is stages[-1] else stage.entry
-        pretrained.save(model, stage.folder, card=card_of(stage, said, epochs), overwrite=True)
+        took = timing([s.folder / TIMES for s in (stages if stage is stages[-1] else [stage])])
+        pretrained.save(model, stage.folder, card=card_of(stage, said, epochs, took), overwrite=True)
     return model, history
 
 
@@ -124,7 +131,7 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     epoch = checkpoint.restore() if resume else 0
     if epoch:
         train_data, _, _ = datasets(model, stage.entry["data"], recipe, first_epoch=epoch)
-    for name in (LOG, KL_LOG):
+    for name in (LOG, KL_LOG, TIMES):
         forget_after(folder / name, epoch)
     folder.mkdir(exist_ok=True)
     callbacks = [
@@ -132,7 +139,8 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         *stateful.values(),
         KLPerUnitLogger(folder / KL_LOG),
         EpochLogger(folder / LOG),
-        *([keras.callbacks.TensorBoard(str(folder / "tensorboard"))] if tensorboard else []),
+        TimingLogger(folder / TIMES),
+        *trackers(stage, tensorboard, lambda: next(iter(validation_data or train_data))),
         checkpoint,
         *([Progress()] if verbose else []),
     ]
@@ -148,14 +156,24 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     return history, epoch + len(history.epoch)
 
 
-def card_of(stage, preset, epochs):
-    """What the card of a finished stage says beside its model."""
+def trackers(stage, tensorboard, batch):
+    """The callbacks that a stage's recipe names, and TensorBoard's where that is asked for besides."""
+    about = {"model": stage.model, "config": stage.config, "recipe": dataclasses.asdict(stage.recipe)}
+    context = {"directory": stage.folder, "about": {**about, "data": stage.entry["data"]}, "batch": batch}
+    found = stage.recipe.trackers(**context)
+    named = any(isinstance(tracker, TensorBoard) for tracker in found)
+    return [*found, *([TRACKERS.create("tensorboard", **context)] if tensorboard and not named else [])]
+
+
+def card_of(stage, preset, epochs, took):
+    """What the card of a finished stage, which `took` that (`timing`), says beside its model."""
     if stage.goes_on:
         epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
         "data": describe(stage.entry["data"]),
-        "recipe": dataclasses.asdict(stage.recipe),
+        "recipe": {**dataclasses.asdict(stage.recipe), "callbacks": None},  # who watched is no part of what was made
         "seed": stage.recipe.seed,
         "epochs_trained": epochs,
+        **({"timing": took} if took else {}),
         **{key: preset[key] for key in SAID if key in preset},
     }
