@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import tempfile
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_a_cell_that_fails_is_named_and_the_notebook_stays_as_it_was(tmp_path):
     path = tmp_path / "a.ipynb"
     for source, said in (
         ("x = 1\n1 / 0", "in cell 1, which begins 'x = 1': ZeroDivisionError: division by zero"),
-        ("print('/tmp/a')", "/tmp"),
+        (f"print('{tempfile.gettempdir()}/a')", tempfile.gettempdir()),
     ):
         nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)]), path)
         before = path.read_bytes()
