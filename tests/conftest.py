@@ -11,13 +11,15 @@ import zlib
 
 import pytest
 
+TURNS = 5  # days in which each slow test with parameters has its turn
+
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 MOST_GIGABYTES, MOST_OF_ALL = 5.0, 8.0  # of a plain run, and with --all: TensorFlow keeps every graph it has compiled
 
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="the slow tests too: every configuration, export and notebook")
-    parser.addoption("--daily", action="store_true", help="of the slow tests with parameters a third, others each day")
+    parser.addoption("--daily", action="store_true", help="of the slow tests with parameters a fifth, others each day")
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -30,15 +32,15 @@ def pytest_collection_modifyitems(config, items):
     """Without --all leave out what is marked slow, with --daily what has its turn on another day."""
     slow = {item for item in items if item.get_closest_marker("slow")}
     if config.getoption("--all"):
-        turn = datetime.date.today().toordinal() % 3 if config.getoption("--daily") else None
+        turn = datetime.date.today().toordinal() % TURNS if config.getoption("--daily") else None
         slow = {item for item in slow if hasattr(item, "callspec") and turn not in (None, turn_of(item))}
     config.hook.pytest_deselected(items=list(slow))
     items[:] = [item for item in items if item not in slow]
 
 
 def turn_of(item):
-    """0, 1 or 2, by a test's name."""
-    return zlib.crc32(item.nodeid.encode()) % 3
+    """Which of the `TURNS` days a test has, by its name."""
+    return zlib.crc32(item.nodeid.encode()) % TURNS
 
 
 def peak_gigabytes():
