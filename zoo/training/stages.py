@@ -109,7 +109,8 @@ def origin_of(begin, owner, earlier, names):
     if begin in names:
         raise InvalidInput(f"{owner} begins from the stage {begin!r}, which is not trained before it")
     known = [*earlier, *pretrained.list_pretrained()]
-    if begin not in known and not (pathlib.Path(begin) / "card.json").is_file():
+    here = begin in known or pretrained.is_elsewhere(begin) or (pathlib.Path(begin) / "card.json").is_file()
+    if not here:
         raise InvalidInput(f"{owner} begins from {begin!r}, no earlier stage and no model; {nearest(begin, known)}")
     card = pretrained.read_card(begin)
     return begin, card["model"], card["config"]
