@@ -80,7 +80,8 @@ def inserted(kind, what, name, start, home):
     if kind == "test":
         return f"\n- Tested: [{sentence(name)}]({HOME}/blob/main/{what}#L{found(what, name).lineno})"
     if kind == "metric":
-        return f"{pretrained.read_card(what)['metrics'][name]['value']:.2f}"
+        value = pretrained.read_card(what)["metrics"][name]["value"]
+        return f"{value:.2f}" if isinstance(value, float) else str(value)
     if kind == "script":
         return docstring_of(f"benchmarks/{what}.py")
     where = PLACES.get(what, "models/{}.md") if what in OF_PAGES else None
