@@ -34,6 +34,14 @@ class Stream(NamedTuple):
     chunks: object
 
 
+def open_file(path):
+    """A file opened to be read; `Missing` where that cannot be done."""
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise Missing(f"cannot read {path}: {reason(error)}") from error
+
+
 class Folder:
     """Files in a folder."""
 
@@ -45,11 +53,7 @@ class Folder:
 
     @contextlib.contextmanager
     def stream(self, name, start=0):
-        try:
-            file = open(self.path / name, "rb")  # noqa: SIM115
-        except OSError as error:
-            raise Missing(f"cannot read {self.path / name}: {reason(error)}") from error
-        with file:
+        with open_file(self.path / name) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(start)
             yield Stream(start, size, iter(lambda: file.read(CHUNK), b""))
@@ -98,10 +102,7 @@ class Zip:
     @contextlib.contextmanager
     def opened(self):
         """The archive; whatever is wrong with it is one line."""
-        try:
-            file = open(self.path, "rb")  # noqa: SIM115
-        except OSError as error:
-            raise Missing(f"cannot read {self.path}: {reason(error)}") from error
+        file = open_file(self.path)
         try:
             with file, zipfile.ZipFile(file) as archive:
                 yield archive
