@@ -11,6 +11,7 @@ CARDS = [f"*/{file}" for file in ("card.json", "log.csv", "kl_per_unit.csv")]
 
 HUB = ["huggingface_hub>=1.0"]
 TABLES = ["pandas>=2.2", "datasets>=3"]
+BEAM = ["apache-beam>=2.70", "pyarrow>=14"]
 TENSORBOARD, TUNER = ["tensorboard>=2.20"], ["keras-tuner>=1.4.7"]
 TESTS = [
     *HUB,
@@ -78,6 +79,7 @@ setup(
         "docs": DOCS,
         "serving": ["tensorflow-serving-api>=2.19"],
         "benchmark": ["torch", "pythae", "normflows"],
+        "beam": BEAM,
         "hub": HUB,
         "tensorboard": TENSORBOARD,
         "wandb": ["wandb>=0.19"],

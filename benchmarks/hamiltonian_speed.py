@@ -3,9 +3,9 @@
     python benchmarks/hamiltonian_speed.py --json benchmarks/results/hamiltonian_speed.json
 
 The 784-200-200-50 VAE of `train_speed.py` with L leapfrog steps, tempered from an inverse temperature of 0.3, batch
-100, grey values, against pythae's HVAE with the same encoder and decoder and as many steps. Ours also trains the
-momentum's networks q(v | z, x) and r(v | z, x), which pythae lacks; the parameters compared leave them out. Each side
-lives in a process of its own, and their rounds are run in turn. pythae is skipped where it is not installed.
+100, black and white, against pythae's HVAE with the same encoder and decoder and as many steps; the momenta are
+standard normal on both sides. Each side lives in a process of its own, and their rounds are run in turn. pythae is
+skipped where it is not installed.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import platform
 
 import numpy as np
 from importance_speed import BATCH, compare, network, show
-from train_speed import LATENT, PIXELS, RATE, conclude, mnist, pythae_epoch, pythae_networks, race, versions
+from train_speed import LATENT, PIXELS, RATE, conclude, mnist, of_aim, pythae_epoch, pythae_networks, race, versions
 
 ROUND = 1200  # leapfrog steps of a round, about
 AIM = 0.7
@@ -27,7 +27,7 @@ def ours(images, leapfrog_steps):
     """Keras' fit, compiled by XLA."""
     import zoo
 
-    model = zoo.create("hvi_vae", leapfrog_steps=leapfrog_steps, tempering=TEMPERING, **network())
+    model = zoo.create("hvi_vae", leapfrog_steps=leapfrog_steps, tempering=TEMPERING, momentum_units=None, **network())
     model.compile("adam", jit_compile=True, steps_per_execution=min(20, len(images) // BATCH))
     model.optimizer.learning_rate = RATE
     data = zoo.load_dataset(images, batch_size=BATCH, drop_remainder=True)
@@ -52,14 +52,14 @@ def verdicts(cells):
     for steps, cell in cells.items():
         if steps and "ours/pythae" in cell["ratios"]:
             ratio = cell["ratios"]["ours/pythae"]["ratio"]
-            found[f"{steps} leapfrog steps over pythae's"] = {"value": ratio, "aim": AIM, "met": ratio <= AIM}
+            found[f"{steps} leapfrog steps over pythae's"] = of_aim(ratio, AIM)
     taken = sorted(steps for steps in cells if steps)
     if len(taken) >= 3:
         each = [cells[steps]["sides"]["ours"]["each"] for steps in taken]
         slopes = np.diff(each) / np.diff(taken)
         value = float(slopes[-1] / np.mean(slopes[:-1]))
         name = f"a leapfrog step of {taken[-2]} to {taken[-1]} over one before"
-        found[name] = {"value": value, "aim": LINEAR, "met": value <= LINEAR}
+        found[name] = of_aim(value, LINEAR)
     return found
 
 
@@ -73,6 +73,7 @@ def main():
     options = parser.parse_args()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     images, data = mnist(60_000)
+    images = np.where(images > 127, 255, 0).astype("uint8")  # pythae's HVAE takes no grey values
     here = importlib.util.find_spec("pythae")
     if not here:
         print("pythae is skipped: it is not installed")

@@ -17,11 +17,25 @@ import platform
 import tempfile
 
 import numpy as np
-from train_speed import HIDDEN, LATENT, PIXELS, RATE, mnist, pythae_epoch, pythae_networks, race, verdict, versions
+from train_speed import (
+    HIDDEN,
+    LATENT,
+    PIXELS,
+    RATE,
+    as_measured,
+    conclude,
+    mnist,
+    of_aim,
+    pythae_epoch,
+    pythae_networks,
+    race,
+    verdict,
+    versions,
+)
 
 BATCH = 100
 STEPS = {1: 600, 5: 300, 50: 60}  # of a round
-AIMS = {("training", 50): 0.8, ("nll", "pythae"): 0.2}
+AIMS = {("training", 50): 0.7, ("nll", "pythae"): 0.2}
 
 
 def network():
@@ -37,13 +51,13 @@ def parameters_of(model):
 
 
 def train_ours(images, num_samples):
-    """Keras' fit, compiled by XLA."""
+    """Keras' fit."""
     import zoo
 
     model = zoo.create("iwae", num_samples=num_samples, **network())
-    model.compile("adam", jit_compile=True, steps_per_execution=min(20, len(images) // BATCH))
-    model.optimizer.learning_rate = RATE
     data = zoo.load_dataset(images, batch_size=BATCH, drop_remainder=True)
+    model.compile("adam", jit_compile=as_measured(model, data), steps_per_execution=min(20, len(data)))
+    model.optimizer.learning_rate = RATE
     return lambda: model.fit(data, verbose=0).history["loss"][0], parameters_of(model)
 
 
@@ -236,11 +250,18 @@ def main():
     report["training"] = training(options, here, images)
     report["nll"] = likelihood(options, here, images)
     report["machine"]["load_after"] = os.getloadavg()
-    if options.json:
-        from zoo.files import write_json
-
-        write_json(options.json, report)
-        print(f"wrote {options.json}")
+    pairs = [
+        (f"training step, {draws} draws", cell["ratios"])
+        for draws, cell in report["training"].items()
+        if draws != "growth"
+    ]
+    pairs.append((f"NLL of an image, {options.draws} draws", report["nll"]["ratios"]))
+    report["aims"] = {
+        f"{what}, ours over {name.removeprefix('ours/')}": of_aim(entry["ratio"], entry["aim"])
+        for what, ratios in pairs
+        for name, entry in ratios.items()
+    }
+    conclude(report, options.json)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Trainings in folders of their own, which go on where they were interrupted."""
+"""Trainings in folders of their own, which go on where they were interrupted; and results that are stored."""
 
 from zoo import pretrained
-from zoo.files import read_json
-from zoo.training.checkpoint import FILE as CHECKPOINT
+from zoo.files import read_json, write_bytes, write_json
 from zoo.training.run import RUN, train
 
 
@@ -10,9 +9,16 @@ def trained(home, wanted, verbose=0):
     """The model of the preset `wanted`, trained in the folder `home`, or loaded where it is finished."""
     if (home / "card.json").exists():
         return pretrained.load(home)
-    if (home / CHECKPOINT).exists():
+    if (home / RUN).exists():
         asked = read_json(home / RUN)
         if any(asked.get(part) != wanted[part] for part in wanted):
             raise SystemExit(f"{home} holds a run with other settings: choose another --folder")
         return train(home, resume=True, verbose=verbose)[0]
-    return train(home, wanted, overwrite=home.exists() and any(home.iterdir()), verbose=verbose)[0]
+    return train(home, wanted, verbose=verbose)[0]
+
+
+def store(path, report, tables):
+    """Write a report as JSON, and beside it tables of Markdown, name -> lines."""
+    write_json(path, report)
+    for name, lines in tables.items():
+        write_bytes(path.with_name(f"{name}.md"), ("\n".join(lines) + "\n").encode())

@@ -136,13 +136,15 @@ def main():
         ratio = f"  {result['times_labelled']:.2f} of labelled-only" if base else ""
         cpu = 1e3 * result["cpu_median"] / STEPS
         print(f"{name:10} {result['ms_per_step']:7.1f} ms a step ({cpu:.1f} ms of CPU){ratio}", flush=True)
-    if options.json:
-        from zoo.files import write_json
-
-        machine = {"system": platform.platform(), "cores": options.cores, "load": os.getloadavg()}
-        write_json(
-            options.json, {"data": data, "machine": machine, "versions": train_speed.versions(), "sides": results}
-        )
+    machine = {"system": platform.platform(), "cores": options.cores, "load": os.getloadavg()}
+    report = {"data": data, "machine": machine, "versions": train_speed.versions(), "sides": results}
+    pairs = [("m2", "labelled"), ("m2_top", "labelled"), ("m2", "pyro")]
+    report["aims"] = {
+        f"a step, {name} over {other}": train_speed.of_aim(results[name]["median"] / results[other]["median"])
+        for name, other in pairs
+        if {name, other} <= results.keys()
+    }
+    train_speed.conclude(report, options.json)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ import time
 
 import numpy as np
 from importance_speed import parameters_of
-from train_speed import RATE, conclude, race, versions
+from train_speed import RATE, conclude, of_aim, race, versions
 
 KEYS, BATCH = 88, 20
 AIM, LINEAR, PARTICLES, FILTER_AIM = 1.0, 1.25, 128, 20
@@ -284,14 +284,14 @@ def aims(report):
     for name, cell in report["training"].items():
         for other in set(cell) - {"ours"}:
             ratio = cell["ours"]["median"] / cell[other]["median"]
-            found[f"training {name}, ours over {other}"] = {"value": ratio, "aim": AIM, "met": ratio <= AIM}
+            found[f"training {name}, ours over {other}"] = of_aim(ratio, AIM)
     for name, each in report["milliseconds_by_length"].items():
         (short, a), (long, b) = min(each.items()), max(each.items())
         value = (b / long) / (a / short)
-        found[f"{name}: a step of {long} over one of {short}"] = {"value": value, "aim": LINEAR, "met": value <= LINEAR}
+        found[f"{name}: a step of {long} over one of {short}"] = of_aim(value, LINEAR)
     one, many = report["milliseconds_by_particles"].values()
     name = f"{PARTICLES} particles over one"
-    return {**found, name: {"value": many / one, "aim": FILTER_AIM, "met": many / one <= FILTER_AIM}}
+    return {**found, name: of_aim(many / one, FILTER_AIM)}
 
 
 def main():

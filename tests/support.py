@@ -42,6 +42,8 @@ def lively(name, **config):
     deep, sizes = "latent_dims" in arguments, {"latent_dims": (2, 2), "latent_dim": 2}
     sizes = {argument: size for argument, size in sizes.items() if argument in arguments}
     model = small(name, data_shape=(2, 2, 1), **sizes, **config)
+    if name == "deep_vae":
+        return shaken(model)
     for weight in model.decoder.weights:
         weight.assign(weight * 2.5)
     above = [getattr(layer, "head", None) for layer in model.upward] if deep else []

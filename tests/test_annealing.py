@@ -72,6 +72,7 @@ def test_the_known_likelihood_is_found_and_bracketed():
     assert abs(gap["value"]) < 0.1 + 4 * gap["standard_error"]
 
 
+@pytest.mark.slow
 def test_chains_agree_with_importance_sampling_on_a_model_with_labels():
     model = lively("conditional_vae")
     fields = {"x": tf.constant(ALL_IMAGES), "y": tf.range(16) % model.num_classes}

@@ -18,10 +18,12 @@ NAMES = pretrained.list_pretrained()
 def test_a_card_is_complete_and_its_page_says_the_same(name):
     home, card = pretrained.locate(name), pretrained.read_card(name)
     assert (home / "README.md").read_text() == page.page(home, card)
-    for key in ("data", "recipe", "command", "seed", "date", "versions", "metrics", "probe", "tflite", "evaluation"):
+    said = "data", "recipe", "command", "seed", "date", "versions", "metrics", "probe", "tflite", "evaluation", "timing"
+    for key in said:
         assert card[key] or card[key] == 0, key
     for metric in ("nll", "elbo", "reconstruction", "kl"):
-        assert card["metrics"][metric]["standard_error"] > 0
+        measured = card["metrics"][metric]
+        assert measured["standard_error"] > 0 or (card["model"], metric, measured["value"]) == ("rnn_baseline", "kl", 0)
     assert card["command"] == f"zoo train --preset {name}"
     assert (home / "1" / "saved_model.pb").is_file()
 

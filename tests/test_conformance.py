@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import STEPS, assert_same, numbers, random_batch, seed, shaken, tiered, wanted
+from support import STEPS, assert_same, numbers, of_today, random_batch, seed, shaken, tiered, wanted
 
 import zoo
 from zoo.creation import model_class
@@ -21,13 +21,14 @@ CASES = sorted(FIRST | {(name, example) for name, _ in FAMILIES for example in m
 FAMILIES |= {("vae", "masked, penalties")}
 
 each = pytest.mark.parametrize("case", tiered(CASES, FIRST.__contains__, "-".join))
-one_a_family = pytest.mark.parametrize("case", tiered(CASES, FAMILIES.__contains__, "-".join))
 ALONE = [("vae", "mlp"), ("vae", "masked, penalties")]
 KINDS = {
     case for case in FAMILIES if case[0] in ("vae", "conditional_vae", "lvae", "m2", "jmvae")
 }  # most unlike each other
 one_a_kind = pytest.mark.parametrize("case", tiered(CASES, KINDS.__contains__, "-".join))
 one_alone = pytest.mark.parametrize("case", tiered(CASES, ALONE.__contains__, "-".join))
+TODAY = {*ALONE, *of_today(FAMILIES, 4)}
+some_today = pytest.mark.parametrize("case", tiered(CASES, TODAY.__contains__, "-".join))
 
 
 def made(case, **config):
@@ -71,7 +72,7 @@ def test_every_trainable_weight_gets_a_gradient(case):
     assert not idle, f"no gradient reaches {idle}"
 
 
-@one_a_family
+@some_today
 def test_eager_graph_and_xla_agree(case):
     model = made(case)
     x = model.observed(random_batch(model))  # which a graph takes as it is
@@ -131,7 +132,7 @@ def test_rows_do_not_know_each_other(case):
 # ---------------------------------------------------------------- training
 
 
-@one_a_family
+@some_today
 def test_fit_evaluate_and_predict_through_keras(case):
     model = made(case, binarize="dynamic")
     model.compile(keras.optimizers.Adam(1e-2))
@@ -192,12 +193,13 @@ def test_mixed_precision_trains_and_says_nearly_the_same(case, policy):
 
 @pytest.fixture(scope="module")
 def mirrored(request):
-    """{case: what goes wrong on two devices}, all in one process."""
+    """{case: what goes wrong on three devices}, all in one process."""
     return elsewhere.run("mirror", json.dumps(wanted(request, "case")))
 
 
+@pytest.mark.slow
 @one_alone
-def test_two_devices_take_the_mean_of_their_gradients_and_stay_alike(case, mirrored):
+def test_three_devices_do_what_one_does_with_the_whole_batch(case, mirrored):
     assert mirrored.get("-".join(case)) is None
 
 
@@ -245,7 +247,7 @@ def reloaded(request, tmp_path_factory):
     }
 
 
-@each
+@some_today
 def test_a_fresh_process_loads_the_same_numbers(case, reloaded):
     expected, *found = reloaded[case]
     for values in found:
@@ -265,7 +267,7 @@ def exported(request, tmp_path_factory):
     return dict(zip(jobs, verify.verify(list(jobs.values())), strict=True))
 
 
-@one_a_kind
+@one_alone
 def test_exports_say_what_the_model_says_where_there_is_no_zoo(case, exported):
     assert list(exported[case, "saved"]) == list(made(case).endpoints)
     assert exported[case, "lite"]

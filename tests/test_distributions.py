@@ -6,7 +6,15 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from support import seed
 
-from zoo.distributions import BernoulliLogits, DiscretizedLogistic, PixelCategorical
+from zoo.distributions import (
+    BernoulliLogits,
+    DiscretizedLogistic,
+    IndependentBernoulli,
+    LogisticMixture,
+    PixelCategorical,
+)
+from zoo.errors import InvalidInput
+from zoo.likelihoods.pixels import Mixture
 from zoo.numerics import MAX_SCALE, soft_scale
 
 tfd = tfp.distributions
@@ -83,6 +91,78 @@ def test_pixel_categorical_takes_the_logit_of_its_level():
     np.testing.assert_allclose(log_probabilities(PixelCategorical(logits)), tf.nn.log_softmax(logits), atol=1e-5)
 
 
+# ---------------------------------------------------------------- mixtures of logistics
+
+
+def mixture(channels, components=3):
+    """A mixture over one pixel with random parameters, some of whose logistics leave the range."""
+    head = Mixture((1, 1, channels), components)
+    return head(tf.constant(np.random.RandomState(channels).normal(size=head.decoder_shape), tf.float32)).distribution
+
+
+def pixels(*channels):
+    """Every pixel [..., 1, 1, channels] of these values."""
+    return tf.constant(np.stack(np.meshgrid(*channels, indexing="ij"), -1)[..., None, None, :], tf.float32)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_probabilities_of_all_pixels_sum_to_one(channels):
+    probability = tf.exp(tf.cast(mixture(channels).log_prob(pixels(*[LEVELS] * channels)), tf.float64))
+    assert float(tf.reduce_sum(probability)) == pytest.approx(1, abs=2e-4)
+
+
+def test_the_third_channel_sums_to_one_whatever_the_first_two_are():
+    """sum_x3 p(x1, x2, x3) is the mixture of two channels with the same parameters, which sums to one."""
+    three = mixture(3)
+    two = LogisticMixture(three.logits, three.locs[:2], three.scales[:2], three.slopes[:2])
+    some = LEVELS[[0, 1, 90, 254, 255]]
+    total = tf.reduce_logsumexp(three.log_prob(pixels(some, some, LEVELS)), 2)
+    np.testing.assert_allclose(total, two.log_prob(pixels(some, some)), atol=2e-4)
+    assert np.ptp(total) > 1
+
+
+def test_one_component_of_one_channel_is_the_logistic():
+    x, one = tf.constant(LEVELS)[:, None], tf.constant([0.7])
+    alone = LogisticMixture(one, [tf.constant([0.4])], [tf.constant([0.1])], [[]])
+    np.testing.assert_allclose(alone.log_prob(x), log_probabilities(logistic(0.4, 0.1)), atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_draws_of_pixels_are_levels_with_the_moments_of_the_probabilities(channels):
+    distribution, count, every = mixture(channels), 40000, pixels(*[LEVELS] * channels)
+    draws = distribution.sample(count, seed=seed(1)).numpy().reshape(count, channels)
+    np.testing.assert_allclose(draws * 255, np.round(draws * 255), atol=1e-4)
+    probability = np.exp(distribution.log_prob(every).numpy().astype("float64")).ravel()
+    products = [np.c_[x, x[:, :1] * x] for x in (draws, tf.reshape(every, [-1, channels]).numpy())]
+    error = products[0].std(0) / np.sqrt(count)
+    assert np.all(abs(products[0].mean(0) - probability @ products[1]) < 4 * error)
+    # Past the first channel the mean holds up to what is cut off at the ends of the range.
+    allowed = np.where(np.arange(channels) > 0, 0.03, 0.5 / 255)
+    assert np.all(abs(distribution.mean() - (probability @ products[1])[:channels]) < allowed)
+
+
+def test_the_bias_of_a_mixture_puts_the_untrained_mean_where_it_should_be():
+    mean = tf.constant(np.random.RandomState(0).uniform(0.3, 0.7, (2, 2, 3)), tf.float32)
+    head = Mixture((2, 2, 3))
+    np.testing.assert_allclose(head(head.initial_bias(mean)).mean(), mean, atol=0.02)
+
+
+def test_gradients_of_a_mixture_are_finite_at_extreme_parameters():
+    head = Mixture((1, 1, 3), 2)
+    parameters = tf.constant(np.random.RandomState(0).choice([-1e3, 0.0, 1e3], (200, *head.decoder_shape)), tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(parameters)
+        log_prob = head(parameters).log_prob(tf.constant([0.0, 0.5, 1.0])[None, None])
+    assert np.all(np.isfinite(log_prob))
+    assert np.all(np.isfinite(tape.gradient(log_prob, parameters)))
+
+
+@pytest.mark.parametrize("shape", [(4,), (4, 4, 5)])
+def test_a_mixture_refuses_what_is_no_image(shape):
+    with pytest.raises(InvalidInput, match="is for images .*: take discretized_logistic"):
+        Mixture(shape)
+
+
 # ---------------------------------------------------------------- Bernoulli
 
 
@@ -109,6 +189,26 @@ def test_bernoulli_gradients_are_finite_at_extreme_logits():
         tape.watch(logits)
         log_prob = BernoulliLogits(logits).log_prob([1.0, 0.0])
     np.testing.assert_allclose(tape.gradient(log_prob, logits), [1.0, -1.0])
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (7,), (67,), (4, 130)], ids=str)
+@pytest.mark.parametrize("size", [0.1, 5.0, 1e4])
+def test_independent_bernoullis_are_the_sum_and_their_gradients_those_of_the_sum(shape, size):
+    draws = np.random.default_rng(0)
+    logits = tf.constant(size * draws.normal(size=(3, 2, *shape)))
+    x = tf.constant(draws.uniform(size=(2, *shape)))
+
+    def value_and_gradients(distribution):
+        with tf.GradientTape(persistent=True) as outer:
+            outer.watch([logits, x])
+            with tf.GradientTape() as tape:
+                tape.watch(logits)
+                value = distribution(BernoulliLogits(logits), len(shape)).log_prob(x)
+            first = tape.gradient(value, logits)
+        return value, first, outer.gradient(value, x), outer.gradient(first, logits)
+
+    for ours, theirs in zip(*map(value_and_gradients, (IndependentBernoulli, tfd.Independent)), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-12)
 
 
 # ---------------------------------------------------------------- scales

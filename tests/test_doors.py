@@ -219,6 +219,7 @@ def test_weights_are_used_in_every_form_and_in_the_printed_means(name):
         assert same(expected, fitted(form, name=name))
 
 
+@pytest.mark.slow
 def test_weights_of_classes_are_weights_of_their_rows():
     weights = np.where(Y == 1, 5.0, 1.0)
     expected = fitted(X, Y, name="m2", sample_weight=weights, batch_size=8)

@@ -37,6 +37,26 @@ def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(na
     np.testing.assert_allclose(estimator(fields, seed=(0, 0))["effective_sample_size"], whole, rtol=0.2)
 
 
+@pytest.mark.parametrize("share", [0.3, 1])
+def test_draws_that_overflow_weigh_nothing_and_are_counted(share, monkeypatch):
+    model, draws = lively("vae"), 60
+    key = tf.random.fold_in(tf.random.fold_in(tf.constant([0, 0]), 101, alg="philox"), 0, alg="philox")
+    scores = model({"x": tf.constant(ALL_IMAGES)}, num_samples=draws, seed=key).log_likelihood["x"][:, 0]
+    limit = np.inf if share == 1 else np.quantile(scores, share)
+    weight = np.exp(model({"x": tf.constant(ALL_IMAGES)}, num_samples=draws, seed=key).log_evidence, dtype="float64")
+    weight, over = np.where(scores <= limit, 0, weight), np.asarray(scores) <= limit
+    given = model.score
+    monkeypatch.setattr(model, "score", lambda *a: {k: tf.where(v <= limit, np.nan, v) for k, v in given(*a).items()})
+    metrics = zoo.evaluate(model, ALL_IMAGES, num_samples=draws)
+    assert metrics["overflow_percent"]["value"] == pytest.approx(100 * over.mean(), rel=1e-5)
+    if share == 1:
+        assert "nll" not in metrics
+    else:
+        np.testing.assert_allclose(metrics["nll"]["value"], -np.log(weight.mean(0)).mean(), rtol=1e-5)
+    assert all(np.isfinite(entry["value"]) for entry in metrics.values())
+    assert not {"elbo", "reconstruction"} & metrics.keys() and "active_units" in metrics
+
+
 def test_a_chunk_is_as_large_as_its_widest_tensor_allows(monkeypatch):
     """Of what grows with the draws, whatever layer makes it; and an explicit number is taken as it is."""
     model = small("vae", decoder={"name": "mlp", "hidden_units": [8, 5000]})

@@ -209,7 +209,10 @@ def test_a_row_depends_on_itself_alone(models, saved, name):
         for rows in ([2], [4, 2, 0]):
             part = signatures[endpoint](**{k: tf.constant(v[rows]) for k, v in fields.items()})
             for output, value in part.items():
-                np.testing.assert_allclose(value, whole[output].numpy()[rows], rtol=2e-6, atol=1e-6, err_msg=endpoint)
+                rounding = 1e-6 if endpoint == "sample" else 1e-5  # products of other sizes are summed in another order
+                np.testing.assert_allclose(
+                    value, whole[output].numpy()[rows], rtol=2e-6, atol=rounding, err_msg=endpoint
+                )
 
 
 def test_equal_seeds_give_equal_rows_and_unequal_ones_do_not(saved):

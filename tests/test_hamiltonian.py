@@ -168,7 +168,7 @@ def test_the_bound_of_a_linear_gaussian_model_stays_below_the_likelihood_and_tig
     assert gaps[2] < 0.6 * gaps[1]
 
 
-@pytest.mark.parametrize("settings", [{"leapfrog_steps": 5}, {"cycles": 2, "tempering": 0.4}])
+@pytest.mark.parametrize("settings", [{"leapfrog_steps": 5}, {"cycles": 2, "tempering": 0.4}, {"momentum_units": None}])
 def test_the_mean_weight_is_the_likelihood_whatever_the_networks(settings):
     """Of all images of 2 x 2 pixels, whose probabilities sum to one; against a fine grid of z."""
     model, draws = moving(lively("hvi_vae", **settings), 0.3), 20000

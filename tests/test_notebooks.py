@@ -11,20 +11,20 @@ ROOT = pathlib.Path(__file__).parent.parent
 NOTEBOOKS = sorted(ROOT.glob("colab/*.ipynb"))
 
 
-STORED = ("start",)  # with outputs and pictures, by python -m tools.notebooks
-
-
 def code_of(path):
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_is_stored_as_one_run_from_top_to_bottom_or_without_outputs(path):
+def test_a_notebook_is_stored_as_one_run_from_top_to_bottom_with_its_pictures(path):
     cells = code_of(path)
     outputs = [output for cell in cells for output in cell["outputs"]]
     counts = [cell["execution_count"] for cell in cells]
-    assert counts == list(range(1, len(cells) + 1)) or (not outputs and set(counts) == {None})
-    assert path.stem not in STORED or any("image/png" in output.get("data", ()) for output in outputs)
+    assert counts == list(range(1, len(cells) + 1)), "run python -m tools.notebooks"
+    shown = [output["data"] for output in outputs if "data" in output]
+    assert any("image/png" in data for data in shown)
+    assert not [data for data in shown if list(data) == ["text/plain"] and "Figure" in str(data)], "a figure as words"
+    assert path.stat().st_size < 2.5e6
     assert not [output for output in outputs if output["output_type"] == "error" or output.get("name") == "stderr"]
 
 

@@ -1,5 +1,6 @@
 """README and the pages of the site: their snippets run, their links lead somewhere, their tables are those of today."""
 
+import inspect
 import json
 import pathlib
 import re
@@ -9,8 +10,9 @@ import types
 
 import pytest
 
+import zoo.pretrained
 from tests import snippets
-from tools import pages, refresh, tables
+from tools import leaderboard, pages, refresh, tables
 from zoo import address, index
 from zoo.pretrained.store import checked_preset
 from zoo.training.stages import stages_of
@@ -72,6 +74,15 @@ def test_the_readme_is_short_and_its_links_work_anywhere():
     assert re.findall(r'(?:src|href)="(?!https://)', README) == []
 
 
+def test_public_functions_say_their_types():
+    for name in zoo.__all__:
+        function = getattr(zoo, name)
+        if inspect.isfunction(function):
+            signature = inspect.signature(function)
+            said = [argument.annotation for argument in signature.parameters.values()] + [signature.return_annotation]
+            assert signature.empty not in said, name
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_to_the_project_lead_to_files_that_are_there(page):
     text = page.read_text()
@@ -107,6 +118,18 @@ def test_what_is_registered_and_measured_has_its_place_in_the_site():
     for path in sorted((ROOT / "benchmarks").glob("*.py")):
         helps = path.stem in ("energies", "runs")
         assert helps or f"<!-- script: {path.stem} -->" in asked, path.name
+
+
+def test_the_leaderboard_has_what_is_measured_by_one_protocol_the_best_first():
+    static, dynamic = (
+        next(p for p in leaderboard.PROTOCOLS if p.data == data) for data in ("binarized_mnist", "mnist")
+    )
+    names = {row[2].strip("*")[1:].partition("]")[0] for row in leaderboard.ours(dynamic, "{}")}
+    assert "vae_mnist" in names and not names & {"conditional_vae_mnist", "hvi_vae_binarized_mnist"}
+    text = leaderboard.leaderboard().partition(f"## {static.title}")[2].partition("\n## ")[0]
+    numbers = [float(found) for found in re.findall(r"^\| \**([\d.]+)", text, re.M)]
+    assert numbers == sorted(numbers) and len(numbers) > len(static.published.strip().splitlines())
+    assert f"{zoo.pretrained.read_card('hvi_vae_binarized_mnist')['metrics']['nll']['value']:.2f}" in text
 
 
 def test_the_messages_that_troubles_quotes_are_in_the_source():

@@ -63,6 +63,12 @@ def test_what_cannot_be_drawn_is_refused_in_one_line(kind, settings, message, tm
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_without_latents_shows_none(tmp_path):
+    zoo.save(small("rnn_baseline"), tmp_path / "m", card={"data": {"name": "digits"}})
+    with pytest.raises(InvalidInput, match="a rnn_baseline has no latents to show"):
+        pictures.draw(tmp_path / "m", "latents", tmp_path / "a.png")
+
+
 def test_a_plane_is_even_in_the_probability_of_the_prior():
     places = norm.cdf(plane(small("vae", latent_dim=2), 4)).reshape(4, 4, 2)
     np.testing.assert_allclose(places[0, :, 0], [0.125, 0.375, 0.625, 0.875], atol=1e-6)

@@ -388,6 +388,6 @@ def test_a_pretrained_model_still_has_the_numbers_of_its_card(name):
 
 def test_pretrained_models_are_small_enough_for_a_repository():
     sizes = {path: path.stat().st_size for path in pretrained.folder().rglob("*") if path.is_file()}
-    assert sum(size for path, size in sizes.items() if path.suffix == ".h5") < 120e6
+    assert sum(size for path, size in sizes.items() if path.suffix == ".h5") < 150e6
     large = [str(path) for path, size in sizes.items() if size > 100e6]
     assert not large, "GitHub refuses these files"

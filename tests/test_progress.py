@@ -93,6 +93,7 @@ def test_the_import_of_tensorflow_is_named_on_a_terminal_and_silent_elsewhere():
     os.close(ours)
 
 
+@pytest.mark.slow
 def test_a_run_prints_its_epochs_unless_it_is_told_not_to(tmp_path, capsys):
     from zoo.training import train
 

@@ -79,6 +79,7 @@ def test_any_model_of_continuous_latents_is_refined(name):
     assert found.r_hat.shape == found.effective_sample_size.shape == found.acceptance.shape == (6,)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_chains_and_another_others():
     model = lively("vae")
     first, again, other = (zoo.sample_posterior(model, ALL_IMAGES[:3], SHORT, seed=s).latents["z"] for s in (1, 1, 2))

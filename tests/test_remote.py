@@ -220,6 +220,22 @@ def test_a_model_of_a_stranger_is_loaded_and_the_checksum_of_its_card_shown(stra
     refused("SHA-256 differs", addresses[0])
 
 
+def test_what_came_from_an_address_is_used_when_it_cannot_be_reached(installed, original, tmp_path, capsys):
+    shutil.copytree(original, tmp_path / "down" / NAME)
+    with serving(tmp_path / "down") as server:
+        address = f"{server.address}/{NAME}/"
+        expected = zoo.load(address).get_weights()
+        (tmp_path / "down" / NAME / "card.json").unlink()
+        refused("answers 404", address)
+    capsys.readouterr()
+    for ours, theirs in zip(zoo.load(address).get_weights(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"{address}card.json cannot be reached") and "what came from there last is used" in said
+    pretrained.clear_cache()
+    refused("cannot be reached", address)
+
+
 HOSTILE = {
     "no card": (lambda home: (home / "card.json").unlink(), "answers 404"),
     "no JSON": (lambda home: (home / "card.json").write_text("{"), "card.json of .* is not valid JSON"),

@@ -36,6 +36,7 @@ def trained(images):
     return model, model.fit(images, batch_size=32, epochs=15, verbose=0).history["loss"]
 
 
+@pytest.mark.slow
 def test_the_loss_falls_below_that_of_uniform_pixels(trained):
     _, losses = trained
     assert losses[-1] < losses[0]

@@ -2,6 +2,7 @@
 
 import pytest
 from robustness import count, files
+from support import of_today, tiered
 
 
 def nothing_bad(counts, wrong):
@@ -15,7 +16,7 @@ def worker(tmp_path_factory):
         yield worker
 
 
-@pytest.mark.parametrize("kind", count.FILES)
+@pytest.mark.parametrize("kind", tiered(count.FILES, of_today(count.FILES, 1).__contains__))
 def test_a_damaged_file_is_taken_or_refused_in_one_line(kind, worker):
     counts, wrong = files.damaged(kind, 20, worker, seed=1)
     nothing_bad({kind: counts}, wrong)

@@ -41,6 +41,7 @@ def test_a_row_draws_what_tensorflow_draws_with_its_seed(name):
             np.testing.assert_allclose(got, expected, rtol=1e-6, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rows_are_drawn_without_a_loop_in_a_saved_model_that_knows_no_zoo(tmp_path):
     module = tf.Module()
     module.draw = tf.function(lambda seeds: normal_rows(seeds, [40]), [tf.TensorSpec([None, 2], tf.int32)])

@@ -454,6 +454,7 @@ def test_shares_and_stages_that_do_not_fit_are_one_line(wrong):
         zoo.create("m2", data_shape=(8, 8, 1), classifier={**POOLED, **wrong})
 
 
+@pytest.mark.slow
 def test_a_resumed_run_drops_what_an_uninterrupted_one_drops(tmp_path):
     config = {"data_shape": [8, 8, 1], "num_classes": 10, "latent_dim": 2, "hidden_units": 8, "classifier": POOLED}
     data = {"name": "digits", "num_labels": 50, "labels_seed": 0}

@@ -263,6 +263,7 @@ def test_a_batch_is_checked_where_it_is_real():
         check_batch({"x": x[..., :2], "length": length}, SPEC)
 
 
+@pytest.mark.slow
 def test_a_model_is_evaluated_over_batches_of_several_lengths():
     import zoo
 

@@ -35,6 +35,7 @@ def test_a_package_that_is_missing_is_one_line_with_the_command_and_leaves_nothi
     for arguments in (
         {"preset": preset(name)},
         *([{"preset": preset(None), "tensorboard": True}] * (name == "tensorboard")),
+        *([{"preset": preset(None), "profile": True}] * (name == "tensorboard")),
     ):
         with pytest.raises(InvalidInput, match=rf"pip install 'vae-zoo\[{name}\]'"):
             train(tmp_path / "run", verbose=False, **arguments)
@@ -91,6 +92,21 @@ def test_tensorboard_has_the_numbers_and_the_reconstructions(tmp_path):
     first = package.load_dataset("digits", "validation").take(1).get_single_element()["x"]
     np.testing.assert_array_equal(picture[:8, :8, 0], first[0, ..., 0])
     assert read_card(tmp_path / "run")["recipe"]["callbacks"] is None
+
+
+@pytest.mark.slow
+def test_a_profile_has_the_operators_of_the_training(tmp_path):
+    pytest.importorskip("tensorboard")
+    train(tmp_path / "run", preset(None), verbose=False, profile=True)
+    (trace,) = (tmp_path / "run" / "tensorboard").rglob("*.xplane.pb")
+    assert b"MatMul" in trace.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_profile_of_a_run_that_is_too_short_is_refused(tmp_path):
+    pytest.importorskip("tensorboard")
+    with pytest.raises(InvalidInput, match="from call 3 on, and this run makes 1"):
+        train(tmp_path / "run", {**preset(None), "recipe": {"epochs": 1, "batch_size": 256}}, profile=True)
 
 
 @pytest.mark.slow

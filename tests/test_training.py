@@ -431,6 +431,7 @@ def test_a_run_of_stages_that_was_killed_in_any_of_them_is_the_run_that_was_not(
             assert len((path / file).read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_a_stage_of_another_class_takes_over_the_networks_it_has_too(data, tmp_path):
     config = {**MODEL, "num_classes": 2, "m2": {"latent_dim": 2, "hidden_units": 4}}
     wanted = {"stages": [{"name": "images", **preset(data, epochs=1)}], "from": "images", "model": "m1_m2"}
@@ -647,6 +648,7 @@ def test_two_runs_in_one_folder_at_once_are_refused(data, tmp_path):
 BROKEN = {"empty": lambda b: b"", "cut off": lambda b: b[: len(b) // 2], "other bytes": lambda b: b"PK" * 500}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", BROKEN)
 def test_a_damaged_checkpoint_gives_way_to_the_older_one_and_the_run_is_the_same(kind, runs, tmp_path, capsys):
     run = shutil.copytree(runs["whole"], tmp_path / "run")
@@ -711,6 +713,7 @@ def test_every_optimiser_of_keras_is_known_by_name_and_takes_its_arguments(name)
     assert float(optimizer.learning_rate) == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["muon", "ftrl"])
 def test_the_state_of_any_optimiser_is_resumed(name, data, tmp_path):
     wanted = preset(data, epochs=2, optimizer=name)
@@ -801,9 +804,10 @@ assert np.isfinite(bad_logs["loss"][0])
 with two.scope():
     model = small("vae")
 first, second = two.experimental_local_results(two.run(model.step_seed))
-assert (first.numpy() != second.numpy()).any()
+assert (first.numpy() == second.numpy()).all()  # for they draw their rows of the whole batch's numbers
 """
 
 
-def test_two_devices_take_the_step_of_one_skip_what_is_not_finite_together_and_draw_their_own_numbers():
+@pytest.mark.slow
+def test_two_devices_take_the_step_of_one_skip_what_is_not_finite_together_and_share_their_numbers():
     run_python(MIRRORED)

@@ -7,6 +7,7 @@ import typer
 from typer.cli import get_docs_for_click
 
 import zoo
+from tools.leaderboard import leaderboard
 from tools.tables import RESULTS, ROOT, markdown, model_table, pretrained_table
 from zoo import index, pretrained
 from zoo.address import HOME
@@ -42,6 +43,7 @@ def generated():
     pages = {"models/index.md": "\n".join(["# Models", "", *model_table("{}.md")])}
     pages |= {f"models/{entry.name}.md": model_page(entry) for entry in index.entries("models")}
     pages |= {f"pretrained/{name}.md": card_page(name) for name in pretrained.list_pretrained()}
+    pages |= {"leaderboard.md": leaderboard("pretrained/{}.md")}
     pages |= {f"parts/{kind}.md": kind_page(kind) for kind in ARGUMENTS}
     pages |= {"api/index.md": api_page("zoo", zoo.__doc__, public("zoo"))}
     pages |= {"api/bases.md": api_page("Base classes", "What models and parts of your own inherit from.", named(BASES))}

@@ -5,6 +5,7 @@ import pathlib
 from zoo import index, pretrained
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import choose
+from zoo.files import read_json
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -55,6 +56,22 @@ def gain_table():
     return markdown(["model", "beside", "difference in NLL (nats)", "images", "samples"], rows)
 
 
+def sequence_table():
+    """What benchmarks/sequences.py measured: a row a data set, a column a model."""
+    cells = read_json(RESULTS / "sequences.json")
+    data, models = (list(dict.fromkeys(name.split("/")[part] for name in cells)) for part in (0, 1))
+    rows = [[each, *(bounds_of(cells.get(f"{each}/{model}")) for model in models)] for each in data]
+    return markdown(["nats a step", *models], rows)
+
+
+def bounds_of(row):
+    """The ELBO of a row, minus infinity where draws overflow, and the bound of the particle filter where it has one."""
+    if row is None:
+        return ""
+    names, minus = ("elbo_per_step", "fivo_per_step"), ["-∞"] * ("overflow_percent" in row["metrics"])
+    return " / ".join([*minus, *(f"{row['metrics'][n]['value']:.2f}" for n in names if n in row["metrics"])])
+
+
 def model_table(where="{}"):
     """The kinds of models."""
     rows = [
@@ -89,6 +106,7 @@ TABLES = {
     "pretrained": pretrained_table,
     "compact": compact_table,
     "gains": gain_table,
+    "sequence_bounds": sequence_table,
     "models": model_table,
     "model_list": model_list,
     "parts": lambda: entry_table(*PARTS),

@@ -29,6 +29,10 @@ class CannotWrite(InvalidInput, OSError):
     """A file could not be written: the disk is full, or the folder is somebody else's. What was there still is."""
 
 
+class WorkerLost(RuntimeError):
+    """A process that trained together with this one is gone, or does not answer."""
+
+
 def nearest(name, names):
     """The clause that offers the right names: close ones where there are any, else all of them."""
     names = sorted(names)

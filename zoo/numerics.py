@@ -1,4 +1,4 @@
-"""Numbers that neither overflow nor cancel, spelt in operators that TFLite takes; and sums over several devices."""
+"""Numbers that neither overflow nor cancel, spelt in operators that TFLite takes."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,6 +9,21 @@ MAX_SCALE = 1e3
 def softplus(value):
     """tf.math.softplus, spelt so that it does not overflow in TFLite, whose own is log(1 + exp(value))."""
     return tf.maximum(value, 0.0) + tf.math.log1p(tf.exp(-tf.abs(value)))
+
+
+@tf.custom_gradient
+def summed_softplus(value):
+    """The sum over the last axis of softplus(value), with one logarithm for up to 64 of its summands.
+
+    softplus(v) = max(v, 0) + log(1 + exp(-|v|)), and of the factors in (1, 2] no 64 overflow in their product.
+    """
+    size = value.shape[-1]
+    together = max(factor for factor in range(1, 65) if size % factor == 0)
+    shape = tf.concat([tf.shape(value)[:-1], [size // together, together]], 0)
+    factors = tf.reshape(1.0 + tf.exp(-tf.abs(value)), shape)
+    logs = tf.math.log(tf.reduce_prod(factors, -1))
+    total = tf.reduce_sum(tf.maximum(value, 0.0), -1) + tf.reduce_sum(logs, -1)
+    return total, lambda upstream: upstream[..., None] * tf.sigmoid(value)
 
 
 def softmax(logits):
@@ -64,10 +79,3 @@ def cut(rows, *sizes):
 def apart(value):
     """The value as a tensor of its own: of one under two names the LiteRT GPU path fills one alone."""
     return tf.maximum(value, value.dtype.min)
-
-
-def over_replicas(value):
-    """The sum of a tensor over the replicas that take a step together; itself on one device."""
-    replicas = tf.distribute.get_replica_context()
-    alone = replicas is None or replicas.num_replicas_in_sync == 1
-    return value if alone else replicas.all_reduce("sum", value)

@@ -26,6 +26,7 @@ def prepare():
     import zoo
 
     zoo.create("vae", data_shape=(4, 4, 1), latent_dim=2)
+    zoo.load_dataset("digits", "test")
     used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -15,6 +15,7 @@ from zoo.cli import (  # noqa: F401
     pictures,
     push,
     score,
+    shards,
     train,
 )
 from zoo.cli.app import app, main

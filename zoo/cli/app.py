@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from zoo import __version__
-from zoo.errors import InvalidInput, printable, reason
+from zoo.errors import InvalidInput, WorkerLost, printable, reason
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -64,6 +64,16 @@ def show(content, as_json, empty="there is none"):
             typer.echo(printable(str(entry)))
 
 
+def sides(text):
+    """[height, width] of an option: "64x48", or "64" for a square."""
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(x\d+)?", text):
+        raise InvalidInput(f"--size is HEIGHTxWIDTH, such as 64x64, got {text!r}")
+    height, _, width = text.partition("x")
+    return [int(height), int(width or height)]
+
+
 def import_tensorflow():
     """Import TensorFlow, so that whatever comes later waits for nothing else."""
     import tensorflow  # noqa: F401
@@ -81,7 +91,7 @@ def main(arguments=None):
         fail(with_options(str(error), arguments[0]), 2)
     except OSError as error:
         fail(": ".join(filter(None, [error.filename and str(error.filename), reason(error)])), 2)
-    except FloatingPointError as error:
+    except (FloatingPointError, WorkerLost) as error:
         fail(error, 1)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)

@@ -10,6 +10,7 @@ import typer
 from zoo import index
 from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
 from zoo.cli.arrays import in_batches, is_array, target, write_arrays
+from zoo.cli.pipelines import EXTRA, Runner, check_draws, check_plain, run_pipeline
 from zoo.cli.played import PLAYED, write_draws
 from zoo.errors import InvalidInput, check_positive
 from zoo.pretrained import locate
@@ -17,15 +18,16 @@ from zoo.pretrained import locate
 Picture = Annotated[pathlib.Path, typer.Option("--output", "-o", help="The PNG to write.")]
 File = Annotated[pathlib.Path | None, typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write.")]
 Sample = Annotated[
-    pathlib.Path | None,
+    str | None,
     typer.Option("--output", "-o", help="The PNG, .npz or .npy file to write; .mid or .wav of models of sequences."),
 ]
 Format = Annotated[str | None, typer.Option(help="png, npz or npy; else as the output ends.")]
 KINDS = ", ".join(entry.name for entry in index.entries("pictures"))
 
 
-@app.command()
+@app.command(context_settings=EXTRA)
 def sample(
+    context: typer.Context,
     name: Name,
     output: Sample = None,
     format: Format = None,
@@ -36,11 +38,24 @@ def sample(
         typer.Option("--mean/--draws", help="The means of p(x | z), as of images if not said, or draws from it."),
     ] = None,
     length: Annotated[int | None, typer.Option(help="Frames of a sequence; quarter notes of music.")] = None,
+    runner: Runner = None,
 ):
     """Draw images, as a picture or as the array x (with labels y); or music and sound, as files to play.
 
     Draws of music come one after another in one file. Example: zoo sample vae_mnist --count 64
+
+    Any number of rows: zoo sample vae_mnist --count 1000000 --output draws/ --runner DirectRunner
     """
+    if runner:
+        for option, value in (("format", format), ("length", length)):
+            if value is not None:
+                raise InvalidInput(f"--{option} is not for pipelines, which write Parquet files of images")
+        if mean is False:
+            raise InvalidInput("--draws is not for pipelines, which write the means of p(x | z), as exports do")
+        folder = output or "draws"
+        return run_pipeline(name, "sample", folder, runner, context.args, count=check_draws(count), seed=seed)
+    check_plain(context.args)
+    output = output and pathlib.Path(output)
     heard = output is not None and format is None and output.suffix.lower() in PLAYED
     path = output if heard else target(output, format, "samples")
     subject = subject_of(name)

@@ -1,12 +1,11 @@
 """`zoo train`: train, resume or fine-tune."""
 
 import pathlib
-import re
 from typing import Annotated
 
 import typer
 
-from zoo.cli.app import INTERRUPTED, app, import_tensorflow
+from zoo.cli.app import INTERRUPTED, app, import_tensorflow, sides
 from zoo.errors import InvalidInput
 from zoo.pretrained import is_elsewhere, locate
 from zoo.pretrained import preset as preset_of
@@ -22,7 +21,8 @@ def train(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="A data set's name, a folder of images (sub-folders are classes), or an .npz, .npy or .parquet file."
+            help="A data set's name, a folder of images (sub-folders are classes), an .npz, .npy or .parquet file, or "
+            "a pattern of files that are streamed: 'shards/*.tfrecord'."
         ),
     ] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
@@ -49,8 +49,21 @@ def train(
         str | None, typer.Option(help="What --size does with other shapes: crop (if not said) or pad.")
     ] = None,
     column: Annotated[str | None, typer.Option(help="The column of a .parquet file that holds the pictures.")] = None,
+    data_service: Annotated[
+        str | None, typer.Option(help="A tf.data service that reads TFRecord files: grpc://HOST:PORT.")
+    ] = None,
     deterministic: Annotated[bool, typer.Option("--deterministic", help="Bit-for-bit reproducible.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard logs too.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Have TensorBoard's profiler record ten updates, from the third on.")
+    ] = False,
+    distribute: Annotated[
+        str | None,
+        typer.Option(
+            help="Share each batch among devices: mirrored (all of this machine), multi_worker (those of the hosts in "
+            "TF_CONFIG), or auto."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
@@ -62,13 +75,15 @@ def train(
     if resume:
         settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
         settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}
-        settings |= {f"--{key}": value for key, value in picture.items()}
+        settings |= {"--data-service": data_service, **{f"--{key}": value for key, value in picture.items()}}
         if given := [option for option, value in settings.items() if value is not None]:
             raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]} cannot be given with it")
         output = pathlib.Path(model) if model else output
     import_tensorflow()
     from zoo.training import run
+    from zoo.training.cluster import strategy_of
 
+    strategy_of(distribute)  # before all else that TensorFlow does
     chosen = None
     if not resume:
         chosen = laid_over(
@@ -77,7 +92,7 @@ def train(
             recipe=overrides(recipe, "--recipe") | said(epochs=epochs),
             of_all=said(seed=seed, deterministic=deterministic or None),
             data=said(num_labels=labels),
-            data_of_all={**said(name=dataset, limit=limit), **picture},
+            data_of_all={**said(name=dataset, limit=limit, service=data_service), **picture},
         )
     try:
         trained, _ = run.train(
@@ -86,7 +101,9 @@ def train(
             resume=resume,
             overwrite=overwrite,
             tensorboard=tensorboard,
+            profile=profile,
             epochs=epochs if resume else None,
+            distribute=distribute,
         )
     except KeyboardInterrupt:
         typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
@@ -97,16 +114,6 @@ def train(
 def said(**options):
     """The options that were given."""
     return {name: value for name, value in options.items() if value is not None}
-
-
-def sides(text):
-    """[height, width] of an option: "64x48", or "64" for a square."""
-    if text is None:
-        return None
-    if not re.fullmatch(r"\d+(x\d+)?", text):
-        raise InvalidInput(f"--size is HEIGHTxWIDTH, such as 64x64, got {text!r}")
-    height, _, width = text.partition("x")
-    return [int(height), int(width or height)]
 
 
 def begun(model, preset, start, chosen, set_):

@@ -9,6 +9,7 @@ _HOME = {
     "describe_dataset": "zoo.data.catalogue",
     "FieldSpec": "zoo.data.spec",
     "is_sound": "zoo.data.sequences",
+    "is_stream": "zoo.data.streams",
     "known_classes": "zoo.data.semi_supervised",
     "LABELS": "zoo.data.spec",
     "LENGTH": "zoo.data.spec",
@@ -16,6 +17,7 @@ _HOME = {
     "load_arrays": "zoo.data.arrays",
     "load_dataset": "zoo.data.pipeline",
     "load_fields": "zoo.data.arrays",
+    "load_labels": "zoo.data.arrays",
     "load_semi_supervised": "zoo.data.semi_supervised",
     "named_fields": "zoo.data.spec",
     "names_of": "zoo.data.arrays",
@@ -28,6 +30,7 @@ _HOME = {
     "synthesize": "zoo.data.sound",
     "takes_labels": "zoo.data.spec",
     "write_midi": "zoo.data.midi",
+    "write_shards": "zoo.data.writing",
     "write_wav": "zoo.data.sound",
 }
 __all__ = list(_HOME)

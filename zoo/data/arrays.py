@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
+from zoo.data.blocks import stream_batches, told
 from zoo.data.catalogue import DATASETS, list_datasets, resolve_data_dir
 from zoo.data.check import check_batch
 from zoo.data.columns import PARQUET, as_arrays, columns_of, is_columns, read_parquet
-from zoo.data.division import check_split, divide, divided, keras_split, list_files, own_splits
+from zoo.data.division import check_split, divide, divided, files_of_split, keras_split, list_files
 from zoo.data.files import ARRAYS, IMAGES, read_arrays, read_images
 from zoo.data.midi import MIDI
 from zoo.data.prepare import read_split
@@ -17,7 +18,10 @@ from zoo.data.sequences import is_sequences, is_sound, kind_of, load_sequences
 from zoo.data.sizes import look_of
 from zoo.data.sound import SOUNDS
 from zoo.data.spec import LABELS
+from zoo.data.streams import is_stream, open_stream
 from zoo.errors import InvalidInput, check_positive, choose, nearest
+
+BATCH = 500
 
 
 def load_arrays(
@@ -52,6 +56,8 @@ def load_arrays(
     """
     if limit is not None:
         check_positive(limit=limit)
+    if is_stream(source, look := look_of(size, color, fit)):
+        return streamed(*open_fields(source, split, labels, limit, look, column))
     if is_sequences(source):
         if (size, color, fit, column) != (None, None, None, None):
             raise InvalidInput(f"size, color, fit and column are not for sequences, as in {describe_source(source)}")
@@ -60,11 +66,38 @@ def load_arrays(
     elif frame is not None or rate is not None:
         raise InvalidInput(f"frame and rate are for waveforms, and {describe_source(source)} has none")
     else:
-        arrays = _pictures(source, split, data_dir, limit, look_of(size, color, fit), column)
-    if labels and "y" not in arrays:
-        where = "an .npz file has them as y, a table as a column label or y, a folder as one sub-folder a class"
-        raise InvalidInput(f"{describe_source(source)} has no labels: {where}")
+        arrays = _pictures(source, split, data_dir, limit, look, column)
+    check_has_labels(labels, "y" in arrays, source)
     return {k: v for k, v in arrays.items() if labels or k != "y"}
+
+
+def check_has_labels(wanted, there, source):
+    """Raise `InvalidInput` where labels are asked for and a source has none."""
+    if wanted and not there:
+        where = "an .npz file has them as y, tables and records as label or y, a folder as one sub-folder a class"
+        raise InvalidInput(f"{describe_source(source)} has no labels: {where}")
+
+
+def open_fields(source, split, labels, limit, look, column):
+    """(stream of a split, the fields to take of it): x, and y where labels are asked for."""
+    stream = open_stream(source, split, limit=limit, look=look, column=column)
+    check_has_labels(labels, stream.has_labels, source)
+    return stream, ("x", LABELS) if labels else ("x",)
+
+
+def streamed(stream, fields):
+    """The fields of a stream as arrays, in its order."""
+    with told():
+        batches = list(stream_batches(stream, BATCH, False, 0, fields).as_numpy_iterator())
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in fields}
+
+
+def load_labels(source, split="train", *, size=None, color=None, fit=None, column=None, **given):
+    """int32 [N]: the labels of a split alone; arguments as `load_arrays`'."""
+    look = look_of(size, color, fit)
+    if is_stream(source, look):
+        return streamed(open_fields(source, split, True, None, look, column)[0], (LABELS,))[LABELS]
+    return load_arrays(source, split, labels=True, size=size, color=color, fit=fit, column=column, **given)[LABELS]
 
 
 def _pictures(source, split, data_dir, limit, look, column):
@@ -106,7 +139,7 @@ def names_of(source, count):
     path = Path(source)
     endings = kind_of(path) or IMAGES
     if path.is_dir() and not (path / "train").is_dir():
-        return [str(file.relative_to(path)) for file, _ in list_files(path, endings)][:count]
+        return [name for name, _ in list_files(path, endings)][:count]
     return [path.name] if path.suffix.lower() in endings else list(map(str, range(count)))
 
 
@@ -168,16 +201,9 @@ def _from_folder(path, split, limit, look):
 
     The folder brings its own splits, as sub-folders train, validation and test, or is divided as files are.
     """
-    check_split(split)
-    if (path / "train").is_dir():
-        folders, classes = own_splits(path, split)
-        files = [found for folder in folders for found in list_files(folder, IMAGES, classes)]
-    else:
-        files = list_files(path, IMAGES)
-        files = [files[row] for row in np.arange(len(files))[divided(path, split, len(files))]]
-    files = files[:limit]
-    x, y = read_images([f for f, _ in files], look, repr(str(path))), np.array([k for _, k in files], "int32")
-    return {"x": x} if y.min() < 0 else {"x": x, "y": y}
+    names, y = files_of_split(path, IMAGES, split)
+    x = read_images([path / name for name in names[:limit]], look, repr(str(path)))
+    return {"x": x} if y.min() < 0 else {"x": x, "y": y[:limit]}
 
 
 def _from_arrays(arrays):

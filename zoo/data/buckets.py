@@ -60,13 +60,13 @@ def plan(lengths, batch_size):
     return np.array(batches)
 
 
-def sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_remainder):
+def sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_remainder, first_step=0):
     """A dataset of dicts: x float32 [B, T, *features], zeros behind each end; length int32 [B]; what else there is [B].
 
     Args:
         sequences: a `Sequences`.
         shuffle: draw anew which sequences of a bucket meet, and the order of the batches; else the shortest come first.
-        first_epoch: as `load_dataset`'s.
+        first_epoch, first_step: as `load_dataset`'s.
     """
     import tensorflow as tf
 
@@ -105,4 +105,4 @@ def sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_rem
 
         return tf.data.Dataset.range(len(batches)).map(batch)
 
-    return passes(one_pass, len(batches), seed, first_epoch)
+    return passes(one_pass, len(batches), seed, first_epoch, first_step)

@@ -156,6 +156,18 @@ DATASETS = {
         source="B. Marlin, K. Swersky, B. Chen, N. de Freitas, people.cs.umass.edu/~marlin/data.shtml",
         version="1.0.0",
     ),
+    "cifar10": DatasetInfo(
+        title="CIFAR-10",
+        shape=(32, 32, 3),
+        parts=_parts(*_first(45_000, 50_000), ("test", 10_000)),
+        num_classes=10,
+        values="uint8 0..255, RGB",
+        protocol="The last 5,000 training images are the validation set; papers train on all 50,000, and report bits "
+        "per dimension of the test images, of 8-bit likelihoods.",
+        licence="none stated",
+        source="A. Krizhevsky, V. Nair, G. Hinton; stock TFDS builder",
+        version="3.0.2",
+    ),
     "cifar10_first4k": DatasetInfo(
         title="CIFAR-10, first 4,000 training images only",
         shape=(32, 32, 3),

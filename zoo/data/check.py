@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 
+from zoo.data.blocks import told
 from zoo.data.spec import LABELS, named_fields
 from zoo.errors import InvalidInput
 
@@ -23,9 +24,10 @@ def check_dataset(dataset, data_spec, batches=2):
     if iter(dataset) is dataset:
         return
     empty = True
-    for batch in itertools.islice(iter(dataset), batches):
-        check_batch(batch, data_spec)
-        empty = False
+    with told():
+        for batch in itertools.islice(iter(dataset), batches):
+            check_batch(batch, data_spec)
+            empty = False
     if empty:
         raise InvalidInput("the data set is empty: it yields no batch")
 

@@ -1,5 +1,7 @@
 """Which examples of a folder or file belong to a split."""
 
+import os
+
 import numpy as np
 
 from zoo.data.catalogue import SPLITS
@@ -81,16 +83,37 @@ def own_splits(path, split):
     return [path / n for n in names], sorted({d.name for n in names for d in (path / n).iterdir() if d.is_dir()})
 
 
-def list_files(path, endings, classes=None):
-    """[(file, class)] of a folder, sorted by path; the class is -1 where the files are in the folder itself."""
+def files_of_split(path, endings, split):
+    """(names inside a folder, classes int32 [N]) of a split: of the folder's own, or of all files, divided.
 
-    def files(folder):
-        return sorted(f for f in folder.iterdir() if f.suffix.lower() in endings)
+    They are sorted by path; a class is -1 where the files are in the folder itself.
+
+    Raises:
+        InvalidInput: no such files, or no such split.
+    """
+    check_split(split)
+    if (path / "train").is_dir():
+        folders, classes = own_splits(path, split)
+        found = [(f"{f.name}/{name}", label) for f in folders for name, label in list_files(f, endings, classes)]
+    else:
+        found = list_files(path, endings)
+        rows = divided(path, split, len(found))
+        found = found[rows] if isinstance(rows, slice) else [found[row] for row in rows]
+    return [name for name, _ in found], np.array([label for _, label in found], "int32")
+
+
+def list_files(path, endings, classes=None):
+    """[(name, class)] of the files in a folder or in its sub-folders, which are the classes; see `files_of_split`."""
+
+    def names(folder):
+        with os.scandir(folder) as entries:
+            return sorted(entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in endings)
 
     classes = sorted(d.name for d in path.iterdir() if d.is_dir()) if classes is None else classes
-    found = [(f, -1) for f in files(path)]
+    found = [(name, -1) for name in names(path)]
     if not found:
-        found = [(f, k) for k, name in enumerate(classes) if (path / name).is_dir() for f in files(path / name)]
+        inside = [(label, folder) for label, folder in enumerate(classes) if (path / folder).is_dir()]
+        found = [(f"{folder}/{name}", label) for label, folder in inside for name in names(path / folder)]
     if not found:
         what = "PNG or JPEG images" if ".png" in endings else f"{' or '.join(endings)} files"
         raise InvalidInput(f"no {what} in {str(path)!r}")

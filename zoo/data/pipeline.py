@@ -1,35 +1,46 @@
 """Batches as a `tf.data.Dataset`: whole uint8 batches gathered from memory, in an order that can be resumed."""
 
+import os
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 
-from zoo.data.arrays import describe_source, load_arrays
+from zoo.data.arrays import describe_source, load_arrays, open_fields
+from zoo.data.blocks import stream_batches
 from zoo.data.buckets import sequence_batches
 from zoo.data.passes import passes
 from zoo.data.sequences import is_sequences, load_sequences
+from zoo.data.sizes import look_of
 from zoo.data.spec import LENGTH
+from zoo.data.streams import is_stream
 from zoo.errors import InvalidInput, check_positive
 from zoo.quiet import say_once
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 
 def load_dataset(
-    source="digits",
-    split="train",
-    batch_size=128,
+    source: Any = "digits",
+    split: str = "train",
+    batch_size: int = 128,
     *,
-    labels=False,
-    shuffle=None,
-    seed=0,
-    limit=None,
-    first_epoch=None,
-    drop_remainder=False,
-    data_dir=None,
-    frame=None,
-    rate=None,
-    size=None,
-    color=None,
-    fit=None,
-    column=None,
-):
+    labels: bool = False,
+    shuffle: bool | None = None,
+    seed: int = 0,
+    limit: int | None = None,
+    first_epoch: int | None = None,
+    first_step: int = 0,
+    drop_remainder: bool = False,
+    data_dir: str | os.PathLike | None = None,
+    frame: int | None = None,
+    rate: int | None = None,
+    size: int | tuple[int, int] | None = None,
+    color: str | None = None,
+    fit: str | None = None,
+    column: str | None = None,
+    service: str | None = None,
+) -> "tf.data.Dataset":
     """Batches `{"x": [B, H, W, C]}`, and `"y"` int32 [B] with `labels`, as a `tf.data.Dataset`.
 
     Batches of sequences are `{"x": float32 [B, T, *features], "length": int32 [B]}`, zeros behind each end. Sequences
@@ -52,6 +63,11 @@ def load_dataset(
               pictures, or the numbers of all columns as x [N, D]; a column called "label" or "y" is the labels;
             * a folder of MIDI or of WAV files, in class or split folders as images are, or one such file: piano rolls
               [T, 88] with a frame a quarter note, or waveforms;
+            * what is read while it is used, in constant memory: a TFRecord or ArrayRecord file of `tf.train.Example`s
+              (`zoo.data.records`), a folder of such, a pattern of such or of pictures, "shards/*.tfrecord", here or
+              where TensorFlow's file systems reach; a folder of more than a gigabyte of pictures. They are divided
+              80/10/10 too, records in pieces of up to 1,024. Each pass goes through the pieces in a new order, and
+              shuffles blocks of up to 64 MB of rows;
             * a list of arrays [T, *features] or waveforms [samples] of several lengths, or a dict of such a list as
               "x"; or a dict or .npz file of padded "x" [N, T, *features] with "length" [N];
             * a `tf.data.Dataset` of images, (image, label) tuples or dicts with "x": turned into dicts, and batched
@@ -66,6 +82,7 @@ def load_dataset(
         first_epoch: None gives one pass per iteration, reshuffled each time. A number e gives an endless dataset whose
             k-th pass has the order keyed by (seed, e + k): a run resumed at epoch e sees what an uninterrupted one
             sees. Pass `steps_per_epoch` to `fit`: ceil(N / batch_size), or floor with `drop_remainder`.
+        first_step: with first_epoch, the batches of that pass that are left out, because a run has seen them.
         drop_remainder: leave out the last, smaller batch of each pass; not of sequences.
         data_dir: the folder of prepared data sets; None: TFDS_DATA_DIR, else TFDS's default.
         frame: samples of a waveform that make a frame, 200 where it is not said; a last one that is not full is left
@@ -76,31 +93,45 @@ def load_dataset(
         color: "gray" or "rgb": what images become.
         fit: what is done with images of another shape than `size`: "crop" (if not said) fills it and cuts the middle
             out, "pad" puts a black border around them.
-        column: the name of a table's column of pictures or vectors; None takes one called "image" or "x".
+        column: the name of a table's column, or a record's feature, of pictures or vectors; None takes one called
+            "image" or "x".
+        service: the address of a tf.data service, "grpc://host:port", whose workers read TFRecord files for this
+            process. Each block is read by one of them: several deliver their blocks as they have them. Without
+            first_epoch every pass has the same order then.
 
     Raises:
         InvalidInput: (a `ValueError`) in one line, with the nearest right name.
     """
     check_positive(batch_size=batch_size)
-    for name, number in (("seed", seed), ("first_epoch", 0 if first_epoch is None else first_epoch)):
+    for name, number in (("seed", seed), ("first_epoch", first_epoch or 0), ("first_step", first_step)):
         if not isinstance(number, (int, np.integer)) or number < 0:
             raise InvalidInput(f"{name} must be a whole number from 0, got {number!r}")
     import tensorflow as tf
 
     if isinstance(source, tf.data.Dataset):
         look = {"size": size, "color": color, "fit": fit, "column": column}
-        given = {"limit": limit, "first_epoch": first_epoch, "shuffle": shuffle or None, **look}
+        given = {"limit": limit, "first_epoch": first_epoch, "shuffle": shuffle or None, **look, "service": service}
         given |= {"split": None if split == "train" else split}
         if named := [name for name, value in given.items() if value is not None]:
             raise InvalidInput(f"a tf.data.Dataset is taken as it is: it allows no {', '.join(named)}")
         return _as_batches(source, batch_size, labels, drop_remainder)
     if shuffle is None:
         shuffle = split.startswith("train")
+    if first_step and first_epoch is None:
+        raise InvalidInput("first_step is a place in the pass that first_epoch names: give that too")
+    position = {"seed": seed, "first_epoch": first_epoch, "first_step": first_step, "drop_remainder": drop_remainder}
+    if is_stream(source, look_of(size, color, fit)):
+        if frame is not None or rate is not None:
+            raise InvalidInput(f"frame and rate are for waveforms, and {describe_source(source)} has none")
+        stream, fields = open_fields(source, split, labels, limit, look_of(size, color, fit), column)
+        return stream_batches(stream, batch_size, shuffle, fields=fields, service=service, **position)
+    if service is not None:
+        raise InvalidInput(f"a tf.data service is for data that are streamed, and {describe_source(source)} is loaded")
     given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
     look = {"size": size, "color": color, "fit": fit, "column": column}
     if is_sequences(source) and not any(value is not None for value in look.values()):
         sequences = load_sequences(source, split, **given).labelled(labels, describe_source(source))
-        return sequence_batches(sequences, batch_size, shuffle, seed, first_epoch, drop_remainder)
+        return sequence_batches(sequences, batch_size, shuffle, **position)
     arrays = load_arrays(source, split, labels=labels, **given, **look)
     count = len(arrays["x"])
 
@@ -108,16 +139,16 @@ def load_dataset(
         order = tf.range(count, dtype=tf.int64)
         return tf.random.experimental.stateless_shuffle(order, key, alg="philox") if shuffle else order
 
-    return batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder)
+    return batches_of(arrays, arrange, count, batch_size, **position)
 
 
-def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder):
+def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder, first_step=0):
     """A dataset of dicts of [B, ...] slices of `arrays`, B examples gathered at a time.
 
     Args:
         arrays: name -> array [N, ...].
         arrange: the key of a pass, int64 [2] -> the rows of that pass in their order, int64 [count].
-        first_epoch: as `load_dataset`'s.
+        first_epoch, first_step: as `load_dataset`'s.
     """
     import tensorflow as tf
 
@@ -139,7 +170,7 @@ def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remai
 
         return tf.data.Dataset.range(steps).map(batch)
 
-    return passes(one_pass, steps, seed, first_epoch)
+    return passes(one_pass, steps, seed, first_epoch, first_step)
 
 
 def _as_batches(dataset, batch_size, labels, drop_remainder):

@@ -1,6 +1,8 @@
 """A few labels and many images without: balanced label subsets, and batches that mix both in a stated ratio."""
 
+import os
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,29 +11,33 @@ from zoo.data.catalogue import DATASETS
 from zoo.data.pipeline import batches_of
 from zoo.errors import InvalidInput, check_positive
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 UNKNOWN = -1
 NATURAL = "natural"
 MOST_UNASKED, SPREAD = 100, 10  # classes that labels alone may ask for; beyond, so many a class that occurs
 
 
 def load_semi_supervised(
-    source="digits",
-    num_labels=100,
-    seed=0,
+    source: Any = "digits",
+    num_labels: int | None = 100,
+    seed: int = 0,
     *,
-    split="train",
-    batch_size=200,
-    labelled_per_batch=None,
-    num_classes=None,
-    limit=None,
-    order_seed=0,
-    first_epoch=None,
-    data_dir=None,
-    size=None,
-    color=None,
-    fit=None,
-    column=None,
-):
+    split: str = "train",
+    batch_size: int = 200,
+    labelled_per_batch: int | float | str | None = None,
+    num_classes: int | None = None,
+    limit: int | None = None,
+    order_seed: int = 0,
+    first_epoch: int | None = None,
+    first_step: int = 0,
+    data_dir: str | os.PathLike | None = None,
+    size: int | tuple[int, int] | None = None,
+    color: str | None = None,
+    fit: str | None = None,
+    column: str | None = None,
+) -> "tf.data.Dataset":
     """Batches {"x": [B, H, W, C], "y": int32 [B], "labelled_fraction": float32 [B]}, y = -1 where the label is hidden.
 
     The labelled rows are the first of each batch. A pass goes once through the unlabelled rows, in whole batches, and
@@ -48,7 +54,7 @@ def load_semi_supervised(
         labelled_per_batch: rows, or as a float their share of `batch_size`; "natural" mixes all rows by chance; None
             takes a tenth of the batch, or their natural share where that is more.
         num_classes: None takes the data set's, or the largest label + 1.
-        order_seed, first_epoch: of the order, as `load_dataset`'s seed and first_epoch.
+        order_seed, first_epoch, first_step: of the order, as `load_dataset`'s seed, first_epoch and first_step.
 
     Raises:
         InvalidInput: labels that are no whole numbers, outside the classes, too few of a class or none at all; numbers
@@ -70,6 +76,7 @@ def load_semi_supervised(
     if training:
         warn_of_missing(labels, classes)
     arrays |= {"y": labels, "labelled_fraction": np.full(len(labels), len(known) / len(labels), "float32")}
+    position = {"seed": order_seed, "first_epoch": first_epoch, "first_step": first_step}
     rows = rows_per_batch(labelled_per_batch, batch_size, len(known), len(labels)) if training else None
     if rows is None or rows == batch_size:
         count = len(labels)
@@ -78,9 +85,9 @@ def load_semi_supervised(
             order = tf.range(count, dtype=tf.int64)
             return tf.random.experimental.stateless_shuffle(order, key, alg="philox") if training else order
 
-        return batches_of(arrays, mixed, count, batch_size, order_seed, first_epoch, drop_remainder=training)
+        return batches_of(arrays, mixed, count, batch_size, **position, drop_remainder=training)
     arrange, count = in_ratio(known, np.flatnonzero(labels == UNKNOWN), rows, batch_size)
-    return batches_of(arrays, arrange, count, batch_size, order_seed, first_epoch, drop_remainder=True)
+    return batches_of(arrays, arrange, count, batch_size, **position, drop_remainder=True)
 
 
 def in_ratio(known, unknown, rows, batch_size):

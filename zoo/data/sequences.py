@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.data.catalogue import DATASETS, resolve_data_dir
-from zoo.data.division import divided, list_files, own_splits
+from zoo.data.division import divided, files_of_split
 from zoo.data.files import IMAGES, read_arrays
 from zoo.data.midi import MIDI, read_midi
 from zoo.data.prepare import read_sequences
@@ -158,16 +158,14 @@ def _from_path(path, split, frame, rate):
         whole = _from_arrays(read_arrays(path), frame)
         return whole.take(np.arange(len(whole.lengths))[divided(path, split, len(whole.lengths))])
     kind = kind_of(path)
-    if (path / "train").is_dir():
-        folders, classes = own_splits(path, split)
-        files = [found for folder in folders for found in list_files(folder, kind, classes)]
+    if path.is_dir():
+        names, labels = files_of_split(path, kind, split)
+        files = [path / name for name in names]
     else:
-        files = list_files(path, kind) if path.is_dir() else [(path, -1)]
-        files = [files[row] for row in np.arange(len(files))[divided(path, split, len(files))]]
-    labels = np.array([label for _, label in files], "int32")
-    names = [file for file, _ in files]
-    arrays = [read_midi(file) for file in names] if kind == MIDI else _waves(names, rate)
-    return _joined(arrays, frame, {} if labels[0] < 0 else {LABELS: labels}, [repr(str(name)) for name in names])
+        divided(path, split, 1)  # one file is no more than the whole
+        files, labels = [path], np.array([-1], "int32")
+    arrays = [read_midi(file) for file in files] if kind == MIDI else _waves(files, rate)
+    return _joined(arrays, frame, {} if labels[0] < 0 else {LABELS: labels}, [repr(str(file)) for file in files])
 
 
 def _waves(files, rate):

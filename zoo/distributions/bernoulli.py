@@ -1,7 +1,9 @@
-"""A Bernoulli whose log density costs one softplus instead of two."""
+"""A Bernoulli whose log density costs one softplus instead of two, and many of them that share their logarithms."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from zoo.numerics import summed_softplus
 
 
 class BernoulliLogits(tfp.distributions.Bernoulli):
@@ -19,3 +21,13 @@ class BernoulliLogits(tfp.distributions.Bernoulli):
     def _log_prob(self, event):
         logits = self.logits
         return tf.cast(event, logits.dtype) * logits - tf.math.softplus(logits)
+
+
+class IndependentBernoulli(tfp.distributions.Independent):
+    """tfd.Independent of `BernoulliLogits`, with log p(x) = sum x l - sum softplus(l)."""
+
+    def _log_prob(self, event):
+        logits, rank = self.distribution.logits, self.event_shape.rank
+        linear = tf.reduce_sum(tf.cast(event, logits.dtype) * logits, range(-rank, 0))
+        flat = tf.concat([tf.shape(logits)[:-rank], [self.event_shape.num_elements()]], 0)
+        return linear - summed_softplus(tf.reshape(logits, flat))

@@ -1,9 +1,43 @@
-"""Multivariate normals that TFP lacks, or has in operators that TFLite lacks."""
+"""Normals that TFP lacks, has in operators that TFLite lacks, or whose draws know no whole batch (`zoo.replicas`)."""
 
 import math
 
 import tensorflow as tf
 import tensorflow_probability as tfp
+
+from zoo.replicas import drawn, share
+
+
+class Normal(tfp.distributions.Normal):
+    """tfd.Normal(loc, scale), whose last axis but `event_rank` are rows where several devices share a batch."""
+
+    def __init__(self, loc, scale, event_rank=1, name="Normal"):
+        parameters = dict(locals())
+        super().__init__(loc, scale, name=name)
+        self._parameters, self.event_rank = parameters, event_rank
+
+    @classmethod
+    def _parameter_properties(cls, dtype, num_classes=None):
+        return tfp.distributions.Normal._parameter_properties(dtype, num_classes)
+
+    def _sample_n(self, n, seed=None):
+        if share() is None:
+            return super()._sample_n(n, seed)
+        shape = tf.concat([[n], self.batch_shape_tensor()], 0)
+        return self.loc + self.scale * standard_normal(shape, seed, self.dtype, self.event_rank)
+
+
+def independent_normal(loc, scale, event_rank=1):
+    """N(loc, diag(scale^2)) over the last axis, or more of them."""
+    return tfp.distributions.Independent(Normal(loc, scale, event_rank), event_rank)
+
+
+def standard_normal(shape, seed, dtype, event_rank=1):
+    """Draws [..., B, *event], B the rows."""
+    seed = tfp.random.sanitize_seed(seed)
+    return drawn(
+        lambda shape: tf.random.stateless_normal(shape, seed, dtype=dtype, alg="philox"), shape, axis=-1 - event_rank
+    )
 
 
 class NormalTriL(tfp.distributions.MultivariateNormalTriL):
@@ -18,6 +52,25 @@ class NormalTriL(tfp.distributions.MultivariateNormalTriL):
     @classmethod
     def _parameter_properties(cls, dtype, num_classes=None):
         return tfp.distributions.MultivariateNormalTriL._parameter_properties(dtype, num_classes)
+
+    def _call_sample_n(self, sample_shape, seed, **kwargs):
+        if share() is None:
+            return super()._call_sample_n(sample_shape, seed, **kwargs)
+
+        def standard(shape):
+            unit = tfp.distributions.MultivariateNormalTriL(
+                tf.zeros(shape[1:]), tf.eye(shape[-1], batch_shape=shape[1:-1])
+            )
+            return unit.sample(shape[0], seed=seed)
+
+        shape = tf.concat([tf.reshape(sample_shape, [-1]), self.batch_shape_tensor(), self.event_shape_tensor()], 0)
+        return self.loc + tf.linalg.matvec(self._tril, drawn(standard, shape))
+
+    def _sample_and_log_prob(self, sample_shape, seed, **kwargs):
+        if share() is None:
+            return super()._sample_and_log_prob(sample_shape, seed, **kwargs)
+        z = self.sample(sample_shape, seed=seed)
+        return z, self.log_prob(z)
 
     def _variance(self):
         return tf.reduce_sum(tf.square(self._tril), -1)
@@ -70,7 +123,7 @@ class NormalRankOnePrecision(tfp.distributions.Distribution):
         # (1 - sqrt eta) / (u^T D^-1 u) = eta / (1 + sqrt eta), which is finite at u = 0. In double precision, for where
         # u is large the two terms cancel along it.
         shape = tf.concat([[n], self.batch_shape_tensor(), self.event_shape_tensor()], 0)
-        noise = tf.random.stateless_normal(shape, tfp.random.sanitize_seed(seed), dtype=self.dtype, alg="philox")
+        noise = standard_normal(shape, seed, self.dtype)
         noise, precision, factor = (tf.cast(value, tf.float64) for value in (noise, self.precision, self.factor))
         eta = 1 / (1 + tf.reduce_sum(tf.square(factor) / precision, -1, keepdims=True))
         white = noise / tf.sqrt(precision)

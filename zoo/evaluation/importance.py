@@ -23,17 +23,22 @@ class Estimator:
         self.model, self.num_samples, self.draws_per_chunk = model, num_samples, draws_per_chunk
         self.width = None
         self.compiled = tf.function(self.chunk, reduce_retracing=True)
+        self.located = tf.function(lambda fields: model.locations(fields), reduce_retracing=True)
 
     def chunk(self, fields, seed, draws):
         """Sums over `draws` draws: name -> [B], "units/<latent>" -> [B, D].
 
-        "log_sum" and "log_squares" are the logs of the summed weights and of their summed squares.
+        "log_sum" and "log_squares" are the logs of the summed weights and of their summed squares. A draw whose latents
+        leave the range of single precision has a weight of 0, and "overflow" counts it.
         """
         trace = self.model.run(fields, num_samples=draws, training=False, seed=seed).trace
+        over = tf.math.is_nan(trace.log_evidence)
+        log_weight = tf.where(over, -math.inf, trace.log_evidence)
         units = {f"units/{name}": value for name, value in trace.kl_per_unit.items()}
         return {
-            "log_sum": tf.reduce_logsumexp(trace.log_evidence, 0),
-            "log_squares": tf.reduce_logsumexp(2 * trace.log_evidence, 0),
+            "log_sum": tf.reduce_logsumexp(log_weight, 0),
+            "log_squares": tf.reduce_logsumexp(2 * log_weight, 0),
+            "overflow": tf.reduce_sum(tf.cast(over, tf.float32), 0),
             **{name: value * draws for name, value in {**self.model.terms(trace), **units}.items()},
         }
 
@@ -69,9 +74,11 @@ class Estimator:
             sums = terms if sums is None else {name: add(name, sums[name], value) for name, value in terms.items()}
             left, index = left - draws, index + 1
         found = {name: value / self.num_samples for name, value in sums.items() if not name.startswith("log_")}
+        found["overflow_percent"] = 100 * found.pop("overflow")
         found["nll"] = math.log(self.num_samples) - sums["log_sum"]
-        found["effective_sample_size"] = np.exp(2 * sums["log_sum"] - sums["log_squares"])
-        for name, location in self.model.locations(fields).items():
+        with np.errstate(invalid="ignore"):  # of no draws
+            found["effective_sample_size"] = np.exp(2 * sums["log_sum"] - sums["log_squares"])
+        for name, location in self.located(fields).items():
             found[f"location/{name}"] = points(self.model, location.numpy(), fields)
         return found
 

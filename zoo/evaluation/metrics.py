@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data import check_batch, load_dataset, takes_labels
+from zoo.data.blocks import told
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator, real_steps, size_of
 from zoo.registry import METRICS
@@ -67,7 +68,7 @@ def examples(model, dataset, limit=None, progress=None):
         dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels=takes_labels(model.data_spec))
     total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
     done, label = 0, model.fields_of("label")
-    for batch in dataset:
+    for batch in read(dataset):
         check_batch(batch, model.data_spec)
         left = None if limit is None else limit - done
         whole = model.preprocess(batch, None, training=False), model.fields(batch)
@@ -81,6 +82,12 @@ def examples(model, dataset, limit=None, progress=None):
             break
     if not done:
         raise InvalidInput("there is nothing to evaluate: the data set is empty")
+
+
+def read(dataset):
+    """The batches of a data set; what cannot be read of it is one line."""
+    with told():
+        yield from dataset
 
 
 def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, draws_per_chunk=None):
@@ -102,11 +109,12 @@ def offered(model):
 
 
 def summary(model, values, num_samples):
-    """Metrics in the card's form from the numbers of `per_example`."""
+    """Metrics in the card's form from the numbers of `per_example`, without those that overflowing draws leave none."""
     scores, metrics = Scores(model, values, num_samples), {}
     for metric in offered(model):
         metrics |= metric(scores)
-    return metrics
+    overflows = "overflow_percent" in metrics
+    return {name: entry for name, entry in metrics.items() if math.isfinite(entry["value"]) or not overflows}
 
 
 @METRICS.register("nll", needs=["bound"])
@@ -139,6 +147,13 @@ def kl(scores):
 def effective_sample_size(scores):
     """(sum w)^2 / sum w^2 of the draws' weights."""
     return scores.mean("effective_sample_size", num_samples=scores.num_samples)
+
+
+@METRICS.register("overflow_percent", needs=["bound"])
+def overflow_percent(scores):
+    """How many draws leave the range of single precision; their weight is 0, and means over draws have no value."""
+    found = scores.mean("overflow_percent", num_samples=scores.num_samples)
+    return found if any(entry["value"] for entry in found.values()) else {}
 
 
 def observed(model, batch):

@@ -23,6 +23,7 @@ class LikelihoodHead(keras.layers.Layer):
     minimum, maximum = 0.0, 1.0
     discrete = True
     factorized = True
+    independent = tfd.Independent
 
     def __init__(self, data_shape):
         super().__init__(name="likelihood", dtype="float32")
@@ -35,7 +36,7 @@ class LikelihoodHead(keras.layers.Layer):
 
     def call(self, parameters):
         parts = cut(tf.cast(parameters, tf.float32), *[self.data_shape[-1]] * self.num_parameters)
-        return tfd.Independent(self.distribution(*parts), len(self.data_shape))
+        return self.independent(self.distribution(*parts), len(self.data_shape))
 
     def initial_bias(self, mean):
         """The decoder's output bias [*decoder_shape] at which the mean of x is `mean` [*data_shape]."""

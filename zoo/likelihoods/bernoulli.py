@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from zoo.distributions import BernoulliLogits
+from zoo.distributions import BernoulliLogits, IndependentBernoulli
 from zoo.likelihoods.base import LikelihoodHead
 from zoo.registry import LIKELIHOODS
 
@@ -10,6 +10,8 @@ from zoo.registry import LIKELIHOODS
 @LIKELIHOODS.register("bernoulli")
 class Bernoulli(LikelihoodHead):
     """x in {0, 1}, on logits."""
+
+    independent = IndependentBernoulli
 
     def distribution(self, logits):
         return BernoulliLogits(logits)

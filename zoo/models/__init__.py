@@ -4,6 +4,7 @@ from zoo.models import (  # noqa: F401
     autoencoder,
     beta_vae,
     conditional_vae,
+    deep_vae,
     dlgm,
     dmm,
     flows,

@@ -11,7 +11,7 @@ stacked on the encoder.
 
 import keras
 
-from zoo.models.hierarchical_vae import standard_normal
+from zoo.models.hierarchy import standard_normal
 from zoo.models.lvae import BottomUpFeatures
 from zoo.networks.mlp import Chain
 from zoo.posteriors.conditional import fold, unfold
@@ -55,4 +55,4 @@ class DLGM(BottomUpFeatures):
 
     def posterior_pick(self, x, take):
         evidence = self.evidence(x)
-        return lambda level, prior: (take(level, evidence[level]), evidence[level])
+        return lambda level, prior, code: (take(level, evidence[level]), evidence[level])

@@ -11,8 +11,8 @@ future, ST-R); a flow as posterior as in Pyro's example.
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from zoo.distributions import independent_normal
 from zoo.errors import InvalidInput
 from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import Chain, dense_layers
@@ -20,8 +20,6 @@ from zoo.numerics import soft_scale
 from zoo.posteriors.flow import FlowHead
 from zoo.posteriors.gaussian import DiagonalGaussian
 from zoo.registry import POSTERIORS, register
-
-tfd = tfp.distributions
 
 
 class GatedTransition(keras.layers.Layer):
@@ -42,7 +40,7 @@ class GatedTransition(keras.layers.Layer):
     def call(self, z):
         gate, proposed = concat(self.gate(z)), concat(self.proposal(z))
         loc = (1 - gate) * (z + concat(self.linear(z))) + gate * proposed
-        return tfd.Independent(tfd.Normal(loc, soft_scale(self.scale(tf.nn.relu(proposed)), 1e-4)), 1)
+        return independent_normal(loc, soft_scale(self.scale(tf.nn.relu(proposed)), 1e-4))
 
 
 @register("dmm", "a deep Markov chain of latents, inferred by a backward network", "Krishnan et al. 2017")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.data.blocks import told
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
 from zoo.data.spec import named_fields
 from zoo.data.weights import with_class_weight
@@ -107,9 +108,10 @@ def comes_later(callback):
 
 @contextlib.contextmanager
 def shapes_told():
-    """A batch whose shape is only known in the graph, and wrong, is told in one line."""
+    """A batch whose shape is only known in the graph, and wrong, is told in one line; so is one that cannot be read."""
     try:
-        yield
+        with told():
+            yield
     except tf.errors.InvalidArgumentError as error:
         found = re.search(r"Shape of tensor \w+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
         if found is None:

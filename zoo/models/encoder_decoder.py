@@ -21,11 +21,11 @@ class EncoderDecoder(LatentVariableModel):
     """A model of one data field x [*data_shape], whose likelihood is a head on a decoder."""
 
     taken = False  # whether its networks are those of another model
+    own_decoder = False  # whether its decoder is a caller's layer
 
     def make_networks(self, data_shape, encoder, decoder, likelihood):
         """Make `encoder`, `decoder` and `likelihood_head`; a decoder that is None mirrors the encoder."""
-        check_positive(data_shape=tuple(data_shape))
-        self.data_shape = tuple(data_shape)
+        self.make_likelihood(data_shape, likelihood)
         self.own_decoder = isinstance(decoder, keras.layers.Layer) or (
             isinstance(decoder, dict) and "class_name" in decoder
         )
@@ -33,13 +33,18 @@ class EncoderDecoder(LatentVariableModel):
             if isinstance(encoder, keras.layers.Layer):
                 raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
             decoder = encoder
+        self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
+        self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
+
+    def make_likelihood(self, data_shape, likelihood):
+        """Make `likelihood_head`, for data of a shape."""
+        check_positive(data_shape=tuple(data_shape))
+        self.data_shape = tuple(data_shape)
         self.likelihood_head = LIKELIHOODS.create(likelihood, data_shape=self.data_shape)
         if self.masked and not self.likelihood_head.factorized:
             raise InvalidInput(
                 f"values that may be missing (masked) need a likelihood of each value, not {likelihood!r}"
             )
-        self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
-        self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
 
     def build(self, input_shape=None):
         """As every model's; and a decoder of one's own is tried out."""

@@ -30,7 +30,7 @@ def check_keras():
 
 
 class Guard(keras.callbacks.Callback):
-    """Stops with a clear message on rows that do not fit the model, and on updates that stay non-finite.
+    """Stops with a clear message on rows that do not fit the model, and on updates that stay non-finite or too steep.
 
     Not while the scale of a loss in half precision is falling, which takes as many updates as it has to be halved.
 
@@ -46,17 +46,24 @@ class Guard(keras.callbacks.Callback):
         self.start = None
 
     def on_train_batch_end(self, batch, logs=None):
-        skipped = float(self.model.skipped.result())
+        skipped = (logs or {}).get("skipped", True)
+        if skipped:  # which the logs may know of one replica alone
+            skipped = float(self.model.skipped.result())
         if not skipped:
             self.start = float(logs["loss"]) if self.start is None and logs else self.start
             return
         self.check_rows(batch, then="; nothing was learnt from that batch")
         if skipped >= min(self.patience, self.params.get("steps") or self.patience) and not self.scale_falls():
             raise FloatingPointError(
-                f"{int(skipped)} updates of this epoch had a loss or gradient that is not finite, and were skipped; "
-                "training stops. Lower the learning rate, clip gradients (clipnorm) or look for outliers in the data; "
-                "the last checkpoint is untouched"
+                f"{int(skipped)} updates of this epoch had a loss or gradient that is not finite{self.or_steep()}, and "
+                "were skipped; training stops. Lower the learning rate, clip gradients (clipnorm) or look for outliers "
+                "in the data; the last checkpoint is untouched"
             )
+
+    def or_steep(self):
+        """What else is skipped, in words."""
+        most = self.model.skip_norm
+        return "" if most is None else f", or a gradient whose norm is above skip_norm={most:g}"
 
     def scale_falls(self):
         """Whether the loss is scaled, still by more than 1."""

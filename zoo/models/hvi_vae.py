@@ -12,9 +12,8 @@ import math
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from zoo.distributions import Cycle, HamiltonianPosterior
+from zoo.distributions import Cycle, HamiltonianPosterior, independent_normal
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.inputs import checked
 from zoo.models.vae import VAE
@@ -24,7 +23,6 @@ from zoo.numerics import elu, leaky_relu, relu, soft_scale
 from zoo.randomness import seeded
 from zoo.registry import register
 
-tfd = tfp.distributions
 ACTIVATIONS = keras.activations.relu, keras.activations.leaky_relu, keras.activations.elu
 SPELT = dict(zip(ACTIVATIONS, (relu, leaky_relu, elu), strict=True))
 
@@ -44,7 +42,8 @@ class HamiltonianVAE(VAE):
         step_size: of each dimension at the start; trained.
         max_step_size: that no step size reaches.
         tempering: None, or the inverse temperature in (0, 1) at which a trajectory starts; trained.
-        momentum_units: hidden units of the networks of q(v | z, x) and r(v | z, x).
+        momentum_units: hidden units of the networks of q(v | z, x) and r(v | z, x); None has N(0, I) for both, as
+            Caterini et al.
         inference: False has z0 from N(0, I), whose means and scales are trained but the same for all x.
         **kwargs: as `VAE`; `posterior` is that of z0.
     """
@@ -63,7 +62,7 @@ class HamiltonianVAE(VAE):
         **kwargs,
     ):
         check_dynamics(leapfrog_steps, step_size, max_step_size, tempering)
-        check_positive(cycles=cycles, momentum_units=momentum_units)
+        check_positive(cycles=cycles, **({} if momentum_units is None else {"momentum_units": momentum_units}))
         if not isinstance(inference, bool):
             raise InvalidInput(f"inference is true or false, got {inference!r}")
         if not inference and "posterior" in kwargs:
@@ -79,7 +78,7 @@ class HamiltonianVAE(VAE):
             self.posterior_head = FreeGaussian(self.latent_dim)
         self.momentum, self.reverse, self.raw_step_sizes, self.raw_temperings = [], [], [], []
         for index in range(cycles if leapfrog_steps else 0):
-            for networks, name in ((self.momentum, "momentum"), (self.reverse, "reverse")):
+            for networks, name in ((self.momentum, "momentum"), (self.reverse, "reverse")) if momentum_units else ():
                 with seeded(self.seed + 5 + index):  # r starts as q
                     networks.append(MomentumNetwork(self.latent_dim, momentum_units, name=f"{name}_{index}"))
             start = logit(step_size / max_step_size)
@@ -139,11 +138,13 @@ class HamiltonianVAE(VAE):
 
     def cycle(self, index, features):
         """The `Cycle` of features [B, ...]."""
-        momentum, reverse = self.momentum[index], self.reverse[index]
         step_size = self.max_step_size * tf.sigmoid(tf.convert_to_tensor(self.raw_step_sizes[index]))
         cooling = 1.0
         if self.tempering is not None:
             cooling = tf.sqrt(tf.sigmoid(tf.convert_to_tensor(self.raw_temperings[index])))
+        if not self.momentum:
+            return Cycle(*[lambda z: independent_normal(tf.zeros_like(z), 1.0)] * 2, step_size, cooling)
+        momentum, reverse = self.momentum[index], self.reverse[index]
         return Cycle(lambda z: momentum(z, features), lambda z: reverse(z, features), step_size, cooling)
 
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
@@ -165,7 +166,7 @@ class FreeGaussian(keras.layers.Layer):
     def call(self, features):
         rows = tf.zeros([tf.shape(features)[0], 1])
         loc, raw_scale = (rows + tf.convert_to_tensor(weight) for weight in (self.loc, self.raw_scale))
-        return tfd.Independent(tfd.Normal(loc, soft_scale(raw_scale, 1e-4)), 1)
+        return independent_normal(loc, soft_scale(raw_scale, 1e-4))
 
 
 def check_dynamics(leapfrog_steps, step_size, max_step_size, tempering):

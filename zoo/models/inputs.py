@@ -9,6 +9,7 @@ from zoo.data.check import check_batch, check_density_argument, check_shape, is_
 from zoo.data.spec import TARGET, WEIGHT, FieldSpec, named_fields
 from zoo.errors import InvalidInput, choose
 from zoo.randomness import noise_of_image
+from zoo.replicas import drawn
 
 
 class Inputs:
@@ -131,7 +132,7 @@ class Inputs:
     def binarized(self, x, seed, training):
         """Pixels of grey values x, 0 or 1."""
         if training and self.binarize == "dynamic":
-            noise = tf.random.stateless_uniform(tf.shape(x), seed, alg="philox")
+            noise = drawn(lambda shape: tf.random.stateless_uniform(shape, seed, alg="philox"), tf.shape(x), axis=0)
         else:
             noise = noise_of_image(x)
         return tf.cast(noise < x, tf.float32)

@@ -12,8 +12,8 @@ from zoo.data.spec import FieldSpec, named_fields
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
 from zoo.models.inputs import as_classes
-from zoo.numerics import over_replicas
 from zoo.objectives.classification import Classification
+from zoo.replicas import over_replicas
 from zoo.rows import split_rows, uniform_int_rows
 
 

@@ -12,7 +12,9 @@ import keras
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.distributions import independent_normal
 from zoo.models.hierarchical_vae import HierarchicalVAE
+from zoo.models.hierarchy import Hierarchy
 from zoo.networks.mlp import Chain
 from zoo.posteriors.gaussian import DiagonalGaussian
 from zoo.registry import register
@@ -44,8 +46,7 @@ class BottomUpFeatures(HierarchicalVAE):
             found.append(head(features))
         return found
 
-    def kl_of(self, level, z, q, prior):
-        return tf.reduce_mean(tfd.kl_divergence(q.distribution, prior.distribution), (0, 1))
+    kl_of = Hierarchy.kl_of  # every level is given those above it
 
 
 @register(
@@ -64,7 +65,7 @@ class LVAE(BottomUpFeatures):
     def posterior_pick(self, x, take):
         evidence = self.evidence(x)
 
-        def pick(level, prior):
+        def pick(level, prior, code):
             q = evidence[level] if level == self.levels - 1 else precision_weighted(evidence[level], prior)
             return take(level, q), q
 
@@ -76,4 +77,4 @@ def precision_weighted(first, second):
     a, b = first.distribution, second.distribution
     va, vb = tf.square(a.scale), tf.square(b.scale)
     total = va + vb
-    return tfd.Independent(tfd.Normal((a.loc * vb + b.loc * va) / total, tf.sqrt(va * vb / total)), 1)
+    return independent_normal((a.loc * vb + b.loc * va) / total, tf.sqrt(va * vb / total))

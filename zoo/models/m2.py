@@ -28,6 +28,7 @@ from zoo.networks.labelled import LabelledDense
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
+from zoo.replicas import drawn
 
 DIRECT = {"name": "mlp", "hidden_units": []}
 SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}
@@ -209,8 +210,9 @@ def treatment_of(labels, num_classes):
 
 
 def gumbel(shape, seed):
-    """Standard Gumbel noise: the argmax of log q + noise is a draw from q."""
-    return -tf.math.log(-tf.math.log(tf.random.stateless_uniform(shape, seed, minval=1e-20)))
+    """Standard Gumbel noise [..., B, C]: the argmax of log q + noise is a draw from q."""
+    uniform = drawn(lambda shape: tf.random.stateless_uniform(shape, seed, minval=1e-20), shape)
+    return -tf.math.log(-tf.math.log(uniform))
 
 
 def top_values(log_mass, count, seed):

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.models.hierarchical_vae import standard_normal
+from zoo.models.hierarchy import standard_normal
 from zoo.models.sequence import SequenceModel
 from zoo.registry import register
 

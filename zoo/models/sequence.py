@@ -22,6 +22,7 @@ from zoo.models.sequence_verbs import SequenceVerbs
 from zoo.networks.recurrent import cell_of, time_first
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
+from zoo.replicas import drawn
 
 tfd = tfp.distributions
 
@@ -186,11 +187,11 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
         shape, filtering = tf.shape(self.image(inputs)), None
         noise_seed, uniform_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
-        noise = tf.random.stateless_normal(
-            [shape[1], num_samples * shape[0], self.latent_dim], noise_seed, alg="philox"
-        )
+        size = [shape[1], num_samples * shape[0], self.latent_dim]
+        noise = drawn(lambda size: tf.random.stateless_normal(size, noise_seed, alg="philox"), size)
         if "resampling" in needs:
-            uniform = tf.random.stateless_uniform([shape[1], shape[0]], uniform_seed, alg="philox")
+            size = [shape[1], shape[0]]
+            uniform = drawn(lambda size: tf.random.stateless_uniform(size, uniform_seed, alg="philox"), size, axis=-1)
             threshold = self.bound.keywords.get("threshold", 0.5)
             filtering = {"uniform": uniform, "threshold": threshold, "beta": tf.convert_to_tensor(self.beta)}
         return self.passed(inputs, num_samples, noise, seed, filtering)[0]

@@ -10,14 +10,12 @@ The posterior's location is a correction of the prior's. Fraccaro et al. 2016, a
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from zoo.distributions import independent_normal
 from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian
 from zoo.registry import register
-
-tfd = tfp.distributions
 
 
 @register("srnn", "deterministic and stochastic layers apart, a backward smoother", "Fraccaro et al. 2016")
@@ -54,7 +52,7 @@ class SRNN(LatentSequenceModel):
 
     def infer(self, state, prior, evidence):
         q = self.posterior_head(concat(state["z"], evidence["smoothed"])).distribution
-        return tfd.Independent(tfd.Normal(prior.mean() + q.loc, q.scale), 1), state
+        return independent_normal(prior.mean() + q.loc, q.scale), state
 
     def emit(self, state, z):
         return concat(z, state["d"]), {**state, "z": z}

@@ -4,15 +4,18 @@ import keras
 import tensorflow as tf
 
 from zoo.data.spec import WEIGHT
+from zoo.errors import InvalidInput
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
 from zoo.models.updates import apply_if
-from zoo.numerics import over_replicas
 from zoo.objectives.adversaries import Player
+from zoo.replicas import everywhere, mean, num_replicas, over_replicas, whole_batch
 
 
 class Step(Doors):
     """What Keras' `compile`, `fit`, `evaluate` and `predict` do with a model; mixed into `LatentVariableModel`."""
+
+    skip_norm = None
 
     def make_metrics(self):
         """A mean for every printed term, and the active units of each latent."""
@@ -43,7 +46,7 @@ class Step(Doors):
     def cost(self, p, objective=None):
         """What the model minimises on a `Pass`: the penalties, minus the mean objective."""
         paid = sum(tf.convert_to_tensor(penalty.weight) * p.paid[penalty.name] for penalty in self.penalties)
-        return tf.reduce_mean(p.inputs.get(WEIGHT, 1.0) * paid - (objective or self.objective)(p.trace))
+        return mean(p.inputs.get(WEIGHT, 1.0) * paid - (objective or self.objective)(p.trace))
 
     def players(self):
         """Who minimises what: the model, where the bound asks for it its two halves apart, and each adversary."""
@@ -67,29 +70,48 @@ class Step(Doors):
 
     # Keras
 
-    def compile(self, *args, **kwargs):
-        """Keras' `compile`: the optimiser is the model's own, adversaries bring theirs."""
+    def compile(self, *args, skip_norm=None, **kwargs):
+        """Keras' `compile`: the optimiser is the model's own, adversaries bring theirs.
+
+        Args:
+            skip_norm: None, or the norm of the whole gradient above which an update is left out, as those are that are
+                not finite.
+        """
+        if skip_norm is not None and not skip_norm > 0:
+            raise InvalidInput(f"skip_norm must be positive, got {skip_norm!r}")
         self.build()
         super().compile(*args, **kwargs)
+        if skip_norm is not None and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            raise InvalidInput("skip_norm is a norm of gradients as they are: compile without a scale of the loss")
+        self.skip_norm = skip_norm
         for penalty in self.penalties:
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
         mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
         self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
+
+    def get_compile_config(self):
+        config = super().get_compile_config()
+        return config and {**config, "skip_norm": self.skip_norm}
 
     def compile_from_config(self, config):
         """Compile as a saved model was: Keras leaves that to whoever has a `compile` of their own."""
         self.compile(**keras.saving.deserialize_keras_object(config))
 
     def step_seed(self):
-        """int32 [2]: of the model's seed, the step and the replica."""
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        step = tf.convert_to_tensor(self.steps)
-        seed = tf.constant([17, self.seed], tf.int32)
-        for part in (step, replica):
-            seed = tf.random.fold_in(seed, part, alg="philox")
-        return seed
+        """int32 [2]: of the model's seed and the step."""
+        return self.seed_of(17, self.steps)
+
+    def seed_of(self, use, number):
+        """int32 [2]: of the model's seed, what the numbers are for, and the step or batch; the same on all replicas."""
+        seed = tf.random.fold_in(tf.constant([use, self.seed], tf.int32), tf.convert_to_tensor(number), alg="philox")
+        return tf.random.fold_in(seed, 0, alg="philox")  # once the replica; so that draws stay as they were
 
     def train_step(self, batch):
+        with whole_batch(batch):
+            return self.learn(batch)
+
+    def learn(self, batch):
+        """An update by a batch, or by this replica's rows of it: the logs."""
         noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
         inputs, fit = self.enter(batch, noise_seed, training=True)
         kept = {id(v) for v in (self.steps, *self.scalars.values())}
@@ -98,13 +120,22 @@ class Step(Doors):
         p, costs, moves = self.gradients(inputs, draw_seed)
         # One sum of squares: what overflows it would overflow Adam's second moments too.
         squares = [tf.nn.l2_loss(g) for _, gradients, _ in moves for g in gradients if g is not None]
-        finite = fit & tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
+        fits = fit & tf.math.is_finite(sum(costs.values()) + tf.add_n(squares))
+        if self.skip_norm is not None:
+            fits &= self.norm_of(moves) <= self.skip_norm
+        finite = everywhere(fits)
         with tf.control_dependencies([finite]):  # and so not after the last batch, where the iterator's end is an error
             self.steps.assign_add(1)
         apply_if(finite, moves)
         for variable, old in zip(statistics, before, strict=True):  # of batch normalisation
             variable.assign(tf.where(finite, tf.convert_to_tensor(variable), old))
         return self.update_metrics(p, costs, finite)
+
+    @staticmethod
+    def norm_of(moves):
+        """The norm of the whole gradient, over all replicas."""
+        found = [g for _, gradients, _ in moves for g in gradients if g is not None]
+        return tf.linalg.global_norm([over_replicas(g) for g in found])
 
     def enter(self, batch, seed, training):
         """(a batch as the model's inputs, whether all of its rows fit), with those that do not counted."""
@@ -145,14 +176,12 @@ class Step(Doors):
 
     def test_step(self, batch):
         # Each batch has draws of its own, and two evaluations of the same weights the same ones.
-        replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        seed = tf.constant([23, self.seed], tf.int32)
-        for part in (tf.convert_to_tensor(self.tally.batches), replica):
-            seed = tf.random.fold_in(seed, part, alg="philox")
-        inputs, _ = self.enter(batch, None, training=False)
-        p = self.forward(inputs, seed, training=False)
-        costs = {player.name: player.cost(p) for player in self.players()}
-        return self.update_metrics(p, costs, tf.constant(True))  # what is not finite must show
+        seed = self.seed_of(23, self.tally.batches)
+        with whole_batch(batch):
+            inputs, _ = self.enter(batch, None, training=False)
+            p = self.forward(inputs, seed, training=False)
+            costs = {player.name: player.cost(p) for player in self.players()}
+            return self.update_metrics(p, costs, tf.constant(True))  # what is not finite must show
 
     def predict_step(self, batch):
         inputs, _ = self.enter(batch, None, training=False)
@@ -165,7 +194,7 @@ class Step(Doors):
         rows = p.inputs.get(WEIGHT, tf.ones(tf.shape(p.trace.log_mass)[2:]))
         total = tf.reduce_sum(rows)
         weight = tf.cast(finite, tf.float32) * total
-        self.skipped.update_state(tf.cast(~finite, tf.float32))
+        self.skipped.update_state(tf.cast(~finite, tf.float32) / num_replicas())
         terms = {"loss": costs["model"], **self.terms(p.trace), **p.paid}
         terms |= {f"{name}_cost": cost for name, cost in costs.items()}
         for term, metric in self.term_metrics.items():

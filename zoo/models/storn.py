@@ -10,7 +10,7 @@ Bayer & Osendorfer 2014, arXiv:1411.7610; there a recognition network may look b
 import keras
 import tensorflow as tf
 
-from zoo.models.hierarchical_vae import standard_normal
+from zoo.models.hierarchy import standard_normal
 from zoo.models.sequence import LatentSequenceModel, concat
 from zoo.networks.mlp import Chain, dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian

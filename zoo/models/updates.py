@@ -7,17 +7,17 @@ import tensorflow as tf
 
 
 def apply_if(finite, moves):
-    """Apply [(optimiser, gradients, variables)] unless `finite`, a boolean scalar, is False on any replica.
+    """Apply [(optimiser, gradients, variables)] if `finite`, a boolean scalar that is the same on all replicas.
 
-    Then no weight changes: zeroed gradients would still move Adam. Several replicas must decide together, outside of
-    their own contexts, because an optimiser merges them and a branch that merges is refused inside one.
+    If not, no weight changes: zeroed gradients would still move Adam. Several replicas branch outside of their own
+    contexts, because an optimiser merges them and a branch that merges is refused inside one.
     """
     replicas = tf.distribute.get_replica_context()
     if replicas.num_replicas_in_sync == 1:
         tf.cond(finite, lambda: apply_all(moves), lambda: lower_scales(moves))
         return
 
-    def apply_on_all(strategy, bad, *gradients):
+    def apply_on_all(strategy, finite, *gradients):
         def each(function):
             def with_own(*gradients):
                 left = iter(gradients)
@@ -25,10 +25,9 @@ def apply_if(finite, moves):
 
             return lambda: strategy.extended.call_for_each_replica(with_own, args=gradients)
 
-        tf.cond(strategy.experimental_local_results(bad)[0] == 0, each(apply_all), each(lower_scales))
+        tf.cond(strategy.experimental_local_results(finite)[0], each(apply_all), each(lower_scales))
 
-    bad = replicas.all_reduce("sum", tf.cast(~finite, tf.int32))
-    replicas.merge_call(apply_on_all, args=(bad, *(g for _, gradients, _ in moves for g in gradients)))
+    replicas.merge_call(apply_on_all, args=(finite, *(g for _, gradients, _ in moves for g in gradients)))
 
 
 def apply_all(moves):

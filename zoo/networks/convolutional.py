@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_widths
 from zoo.networks.mlp import Chain, activation_function, dense_layers
+from zoo.networks.shared import BatchNormalization
 from zoo.registry import DECODERS, ENCODERS
 
 
@@ -69,7 +70,7 @@ def convolution(layer, filters, kernel, strides, activation, batch_norm, gated):
     if batch_norm:
         return [
             layer(filters, kernel, strides=strides, padding="same", use_bias=False),
-            keras.layers.BatchNormalization(),
+            BatchNormalization(),
             keras.layers.Activation(activation),
         ]
     return [layer(filters, kernel, strides=strides, padding="same", activation=activation)]
@@ -96,7 +97,7 @@ class Residual(keras.layers.Layer):
 
 
 class Crop(keras.layers.Layer):
-    """[N, H, W, C] without its last rows and columns; the gradient is a padding, which TFLite has.
+    """[N, H, W, C] without its last rows and columns.
 
     Args:
         rows, columns: how many.
@@ -107,15 +108,21 @@ class Crop(keras.layers.Layer):
         self.rows, self.columns = rows, columns
 
     def call(self, x):
-        @tf.custom_gradient
-        def cropped(x):
-            part = x[:, : x.shape[1] - self.rows, : x.shape[2] - self.columns]
-            return part, lambda gradient: tf.pad(gradient, [[0, 0], [0, self.rows], [0, self.columns], [0, 0]])
-
-        return cropped(x)
+        return cropped(x, self.rows, self.columns)
 
     def compute_output_shape(self, shape):
         return (shape[0], shape[1] - self.rows, shape[2] - self.columns, shape[3])
+
+
+def cropped(x, rows, columns):
+    """[N, H, W, C] without its last rows and columns; the gradient is a padding, which TFLite has."""
+
+    @tf.custom_gradient
+    def crop(x):
+        part = x[:, : x.shape[1] - rows, : x.shape[2] - columns]
+        return part, lambda gradient: tf.pad(gradient, [[0, 0], [0, rows], [0, columns], [0, 0]])
+
+    return crop(x)
 
 
 @ENCODERS.register("conv")

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_widths, nearest
+from zoo.networks.shared import BatchNormalization
 from zoo.numerics import softplus
 from zoo.registry import DECODERS, ENCODERS
 
@@ -72,7 +73,7 @@ def dense_layers(hidden_units, activation="leaky_relu", batch_norm=False, gated=
             layers.append(GatedDense(units))
         elif batch_norm:
             layers.append(keras.layers.Dense(units, use_bias=False))
-            layers.append(keras.layers.BatchNormalization())
+            layers.append(BatchNormalization())
             layers.append(keras.layers.Activation(activation))
         else:
             layers.append(keras.layers.Dense(units, activation=activation))

@@ -2,13 +2,11 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from zoo.distributions import independent_normal
 from zoo.networks.conditioners import UNIT
 from zoo.networks.mlp import Dense
 from zoo.numerics import soft_scale, softplus
-
-tfd = tfp.distributions
 
 
 class MomentumNetwork(keras.layers.Layer):
@@ -40,4 +38,4 @@ class MomentumNetwork(keras.layers.Layer):
         hidden = softplus(self.from_position(z) + self.from_features(self.flatten(features))[None])
         numbers = tf.cast(self.output_layer(hidden), tf.float32)
         loc, raw_scale = numbers[..., : self.latent_dim], numbers[..., self.latent_dim :]
-        return tfd.Independent(tfd.Normal(loc, soft_scale(raw_scale, 1e-4)), 1)
+        return independent_normal(loc, soft_scale(raw_scale, 1e-4))

@@ -5,6 +5,7 @@ import keras
 from zoo.errors import InvalidInput
 from zoo.networks.convolutional import halvings
 from zoo.networks.mlp import Chain, activation_function, dense_layers
+from zoo.networks.shared import Dropout
 from zoo.registry import ENCODERS
 
 
@@ -30,7 +31,7 @@ def pooled_conv_encoder(data_shape, filters=(16, 32), hidden_units=(128,), activ
         layers += [
             keras.layers.Conv2D(channels, 3, padding="same", activation=activation_function(activation)),
             keras.layers.MaxPooling2D(2, padding="same"),
-            keras.layers.Dropout(share),
+            Dropout(share),
         ]
-    layers += [keras.layers.Flatten(), *dense_layers(hidden_units, activation), keras.layers.Dropout(shares[-1])]
+    layers += [keras.layers.Flatten(), *dense_layers(hidden_units, activation), Dropout(shares[-1])]
     return Chain(layers, name="encoder")

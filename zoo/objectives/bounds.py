@@ -10,8 +10,8 @@ import math
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
-from zoo.numerics import over_replicas
 from zoo.registry import BOUNDS
+from zoo.replicas import over_replicas
 
 
 @BOUNDS.register("elbo")

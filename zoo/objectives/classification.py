@@ -2,9 +2,9 @@
 
 import tensorflow as tf
 
-from zoo.numerics import over_replicas
 from zoo.objectives.penalties import Penalty
 from zoo.registry import PENALTIES
+from zoo.replicas import over_replicas
 
 
 @PENALTIES.register("classification")

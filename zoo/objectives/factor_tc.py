@@ -4,7 +4,7 @@
     d(z) ~ log q(z) / prod_j q(z_j)            the logit of a discriminator between codes and codes of shuffled units
 
 The model pays E d(z). Kim & Mnih 2018, arXiv:1802.05983; there the discriminator learns from a second batch, here from
-the pass that the model learns from. On several devices units are shuffled among the rows of each.
+the pass that the model learns from.
 """
 
 import tensorflow as tf
@@ -13,6 +13,7 @@ from zoo.networks.mlp import Chain, dense_layers
 from zoo.objectives.adversaries import Adversary
 from zoo.objectives.penalties import draws_by_latent
 from zoo.registry import PENALTIES
+from zoo.replicas import drawn, gathered, mean, own_rows
 
 
 @PENALTIES.register("factor_tc")
@@ -38,8 +39,8 @@ class FactorTC(Adversary):
 
     def cost(self, p, model):
         z = tf.stop_gradient(code(p, model))
-        real, shuffled = self.logit(z), self.logit(shuffled_units(z, tf.random.fold_in(p.seed, 277, alg="philox")))
-        return 0.5 * tf.reduce_mean(tf.math.softplus(-real) + tf.math.softplus(shuffled))
+        shuffled = own_rows(shuffled_units(gathered(z), tf.random.fold_in(p.seed, 277, alg="philox")))
+        return 0.5 * mean(tf.math.softplus(-self.logit(z)) + tf.math.softplus(self.logit(shuffled)))
 
     def logit(self, z):
         """d(z) [B] of codes [B, D]."""
@@ -49,7 +50,9 @@ class FactorTC(Adversary):
 def code(p, model):
     """[B, D]: the first draw of all continuous latents, side by side."""
     seed = tf.random.fold_in(p.seed, 281, alg="philox")
-    scores = tf.math.log(tf.random.stateless_uniform(tf.shape(p.trace.log_mass[0]), seed, 1e-20, alg="philox"))
+    size = tf.shape(p.trace.log_mass[0])
+    uniform = drawn(lambda size: tf.random.stateless_uniform(size, seed, 1e-20, alg="philox"), size, axis=-1)
+    scores = tf.math.log(uniform)
     chosen = tf.argmax(p.trace.log_mass[0] - tf.math.log(-scores), 0)
     parts = [tf.gather(tf.transpose(z, [1, 0, 2]), chosen, batch_dims=1) for z, _ in draws_by_latent(p, model).values()]
     return tf.concat(parts, -1)

@@ -4,9 +4,8 @@
     k(a, b) = exp(-|a - b|^2 / (2 s^2))
 
 With `beta=0` it is the WAE-MMD, with beta = 1 - alpha and a large weight the InfoVAE. The estimator has no bias: pairs
-of an example with itself are left out, so that it may be negative; of several devices each compares its own rows, and
-their mean has no bias either. Zhao, Song & Ermon 2019, arXiv:1706.02262; Gretton et al. 2012; Tolstikhin et al. 2018,
-arXiv:1711.01558.
+of an example with itself are left out, so that it may be negative. Zhao, Song & Ermon 2019, arXiv:1706.02262; Gretton
+et al. 2012; Tolstikhin et al. 2018, arXiv:1711.01558.
 """
 
 import tensorflow as tf
@@ -14,6 +13,7 @@ import tensorflow as tf
 from zoo.errors import InvalidInput
 from zoo.objectives.penalties import Penalty, draws_by_latent
 from zoo.registry import PENALTIES
+from zoo.replicas import gathered, over_replicas
 
 
 @PENALTIES.register("mmd")
@@ -34,12 +34,12 @@ class MMD(Penalty):
         self.scale = scale
 
     def value(self, p, model):
-        rows = tf.shape(p.trace.log_mass)[2]
+        rows = over_replicas(tf.shape(p.trace.log_mass)[2])
         seeds = tf.random.split(tf.random.fold_in(p.seed, 271, alg="philox"), rows, alg="philox")
-        drawn = model.draw(seeds, {name: p.inputs[name] for name in model.conditions if name in p.inputs})
+        drawn = model.draw(seeds, {name: gathered(p.inputs[name]) for name in model.conditions if name in p.inputs})
         total = 0.0
         for name, (z, mass) in draws_by_latent(p, model).items():
-            total += self.squared(z, mass, tf.reshape(drawn[name], [rows, z.shape[-1]]))
+            total += self.squared(gathered(z, 1), gathered(mass, 1), tf.reshape(drawn[name], [rows, z.shape[-1]]))
         return total
 
     def squared(self, z, mass, w):

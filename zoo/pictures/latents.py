@@ -6,6 +6,8 @@ from zoo.errors import InvalidInput
 from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
+MOST_COLUMNS = 4
+
 
 @PICTURES.register("latents")
 def latents(subject, count=2000):
@@ -13,20 +15,27 @@ def latents(subject, count=2000):
 
     A hierarchy has a panel a level, and a sequence a point a step.
     """
+    names = list(subject.model.latent_spec)
+    if not names:
+        raise InvalidInput(f"a {subject.model.registry_name} has no latents to show")
     try:
         inputs, labels = subject.test(count, labels=True)
     except InvalidInput:
         inputs, labels = subject.test(count), None
     data, others = subject.divide(inputs)
-    codes, names = subject.model.encode(data, **others), list(subject.model.latent_spec)
+    codes = subject.model.encode(data, **others)
     codes = codes if len(names) > 1 else {names[0]: codes}
     if "steps" in subject.model.offers:
         real = np.arange(inputs["x"].shape[1]) < inputs["length"][:, None]
         codes = {name: np.asarray(z)[real] for name, z in codes.items()}
         labels = None if labels is None else np.repeat(labels, inputs["length"])
-    figure, axes = new_figure(6 * len(codes), 5, columns=len(codes))
-    for axis, (name, z) in zip(np.atleast_1d(axes), codes.items(), strict=True):
-        points = scatter(axis, name, np.asarray(z), labels)
+    columns = min(len(codes), MOST_COLUMNS)
+    rows = -(-len(codes) // columns)
+    figure, axes = new_figure(6 * columns, 5 * rows, rows=rows, columns=columns)
+    for axis in np.ravel(axes)[len(codes) :]:
+        axis.set_axis_off()
+    for axis, (name, z) in zip(np.ravel(axes), codes.items(), strict=False):
+        points = scatter(axis, name, np.reshape(z, (len(z), -1)), labels)
     figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test examples")
     if labels is not None:
         figure.colorbar(points, label="label", ticks=range(int(labels.max()) + 1))

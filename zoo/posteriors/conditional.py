@@ -2,12 +2,10 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from zoo.distributions import independent_normal
 from zoo.networks.mlp import Chain
 from zoo.posteriors.gaussian import DiagonalGaussian
-
-tfd = tfp.distributions
 
 
 class ConditionalGaussian(keras.layers.Layer):
@@ -31,7 +29,7 @@ class ConditionalGaussian(keras.layers.Layer):
 
     def call(self, x):
         flat = self.head(self.hidden(fold(x))).distribution
-        return tfd.Independent(tfd.Normal(unfold(flat.loc, x), unfold(flat.scale, x)), 1)
+        return independent_normal(unfold(flat.loc, x), unfold(flat.scale, x))
 
 
 def fold(x):

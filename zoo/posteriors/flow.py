@@ -8,14 +8,11 @@ import random
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from zoo.distributions import FlowPosterior
+from zoo.distributions import FlowPosterior, independent_normal
 from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.numerics import cut, soft_scale
 from zoo.posteriors.base import PosteriorHead
-
-tfd = tfp.distributions
 
 
 class FlowHead(PosteriorHead):
@@ -58,7 +55,7 @@ class FlowHead(PosteriorHead):
         base = tf.cast(self.dense(features), tf.float32)
         loc, raw_scale = base[:, : self.latent_dim], base[:, self.latent_dim :]
         rows = tf.cast(self.flow_dense(features), tf.float32) if self.amortized else tf.convert_to_tensor(self.free)
-        normal = tfd.Independent(tfd.Normal(loc, soft_scale(raw_scale, 1e-4)), 1)
+        normal = independent_normal(loc, soft_scale(raw_scale, 1e-4))
         return FlowPosterior(normal, self.flow(rows))
 
     def start(self, draws, index):

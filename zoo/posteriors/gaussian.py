@@ -2,14 +2,11 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-from zoo.distributions import NormalRankOnePrecision, NormalTriL
+from zoo.distributions import NormalRankOnePrecision, NormalTriL, independent_normal
 from zoo.numerics import soft_scale
 from zoo.posteriors.base import PosteriorHead
 from zoo.registry import POSTERIORS
-
-tfd = tfp.distributions
 
 
 @POSTERIORS.register("diagonal")
@@ -20,7 +17,7 @@ class DiagonalGaussian(PosteriorHead):
         super().__init__(latent_dim, 2 * latent_dim)
 
     def distribution(self, loc, raw_scale):
-        return tfd.Independent(tfd.Normal(loc, soft_scale(raw_scale, 1e-4)), 1)
+        return independent_normal(loc, soft_scale(raw_scale, 1e-4))
 
 
 @POSTERIORS.register("full_covariance")

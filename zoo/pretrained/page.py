@@ -61,8 +61,11 @@ def timing(card):
     took = card["timing"]
     machine = took["machine"]
     memory = f", {took['peak_memory_bytes'] / 2**30:.1f} GiB of memory at most" if "peak_memory_bytes" in took else ""
-    place = " and ".join([f"{machine['cores']} cores ({machine['processor']})", *machine.get("accelerators", [])])
-    return f" in {took['seconds'] / 60:.1f} minutes, {took['seconds_per_epoch']:.2f} s an epoch{memory}, on {place}"
+    cores = f"{machine['cores']} core{'s' if machine['cores'] > 1 else ''} ({machine['processor']})"
+    place = " and ".join([cores, *machine.get("accelerators", [])])
+    again = f", by {took['epochs_timed']} epochs done again" if "epochs_timed" in took else ""
+    minutes = f"{'about ' if again else ''}{took['seconds'] / 60:.1f} minutes"
+    return f" in {minutes}, {took['seconds_per_epoch']:.2f} s an epoch{memory}, on {place}{again}"
 
 
 def metric_table(card):

@@ -22,6 +22,10 @@ class Missing(InvalidInput):
     """A place does not have a file, or cannot be reached."""
 
 
+class Unreachable(Missing):
+    """The network is down, or what answers there is."""
+
+
 class Cut(InvalidInput):
     """A transfer broke off."""
 
@@ -204,9 +208,9 @@ def failures(url):
     try:
         yield
     except requests.Timeout as error:
-        raise Missing(f"{url} does not answer") from error
+        raise Unreachable(f"{url} does not answer") from error
     except requests.ConnectionError as error:
         said = re.sub(r"\[Errno -?\d+\] | \(.*|[)\"]+$", "", str(error).rsplit(": ", 1)[-1])
-        raise Missing(f"{url} cannot be reached: {said[:1].lower()}{said[1:]}") from error
+        raise Unreachable(f"{url} cannot be reached: {said[:1].lower()}{said[1:]}") from error
     except requests.RequestException as error:
         raise Missing(f"{url}: {reason(error)}") from error

@@ -17,10 +17,11 @@ from zoo import address
 from zoo.errors import CannotWrite, InvalidInput, choose
 from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, check_card
-from zoo.pretrained.places import Folder, Missing, Web, Zip, hub_name
+from zoo.pretrained.places import Folder, Missing, Unreachable, Web, Zip, hub_name
 from zoo.pretrained.transfer import arrived, read, receive
 
 KEY = 12  # hexadecimal digits of a SHA-256
+ADDRESS = "address"  # the file beside a model from elsewhere that says where it came from
 LOGS = ("log.csv", "kl_per_unit.csv")  # of a run, for pictures of it
 SCHEMES = dict.fromkeys(("hf", "https", "http", "file"))
 HUB = "https://huggingface.co"
@@ -89,7 +90,8 @@ def fetch_weights(home, entry):
 def fetch_folder(name):
     """The folder, in the cache, of a model of somebody else: its card, weights and logs, and nothing more, are fetched.
 
-    The checksum in the card is shown: it tells that the weights are the card's, and not who wrote either.
+    The checksum in the card is shown: it tells that the weights are the card's, and not who wrote either. Where the
+    address cannot be reached, what came from it last is taken from the cache, and that is said.
 
     Args:
         name: an address (`hf://user/name`, `https://host/path/`, `file:///path`) or a zip.
@@ -98,7 +100,14 @@ def fetch_folder(name):
         InvalidInput: nothing is there, or what is there is no saved model, too large, or not what its card says.
     """
     place = place_of(name)
-    content = read(place, CARD, LARGEST_JSON)
+    try:
+        content = read(place, CARD, LARGEST_JSON)
+    except Unreachable as error:
+        home = last_from(place)
+        if home is None:
+            raise
+        print(f"{error}: what came from there last is used, {home}", file=sys.stderr)
+        return home
     home = cache_folder() / sha256(f"{place}\n".encode() + content)[:KEY] / name_in(str(name))
     if (home / CARD).is_file():
         return home
@@ -111,9 +120,23 @@ def fetch_folder(name):
         for log in LOGS:
             with contextlib.suppress(Missing):
                 write_bytes(home / log, read(place, log, LARGEST_JSON))
+        write_bytes(home.parent / ADDRESS, str(place).encode())
         write_bytes(home / CARD, content)
     print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
     return home
+
+
+def last_from(place):
+    """The newest folder in the cache of a model from a place; None where there is none."""
+    cards = cache_folder().glob(f"*/*/{CARD}")
+    homes = [card.parent for card in sorted(cards, key=os.path.getmtime) if came_from(card.parent.parent) == str(place)]
+    return homes[-1] if homes else None
+
+
+def came_from(folder):
+    """The address in a folder of the cache."""
+    path = folder / ADDRESS
+    return path.read_text() if path.is_file() else None
 
 
 def name_in(name):

@@ -1,7 +1,9 @@
 """Recipes: how a model is trained, as plain settings that are checked once."""
 
+import contextlib
 import dataclasses
 import itertools
+from typing import get_args
 
 import keras
 import tensorflow as tf
@@ -11,7 +13,9 @@ from zoo.registry import check_arguments
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.optimizers import make
 from zoo.training.schedules import SCHEDULES
-from zoo.training.trackers import TRACKERS, specs_of
+from zoo.training.trackers import specs_of
+
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # -> Keras' policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +25,8 @@ class Recipe:
     Attributes:
         epochs: passes over the training data.
         batch_size: examples per update; a last, smaller batch of a pass is left out.
+        steps_per_epoch: None, an epoch is a pass over the data; or so many updates, after each of which there are a
+            validation, of as many batches at most, and a checkpoint: of data whose pass takes days.
         optimizer: name of a Keras optimiser, or a dict with its arguments: {"name": "adamw", "weight_decay": 1e-4}.
         learning_rate: at the start.
         schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
@@ -33,9 +39,14 @@ class Recipe:
         kept: None, or the parts that stay as they are: "encoder", "decoder", "posterior", "prior", "likelihood".
         ema: decay of the average of the weights, None for none.
         clipnorm: None, or the largest norm of the whole gradient.
+        skip_norm: None, or the norm of the whole gradient above which an update is left out and counted as skipped
+            (Child 2021, arXiv:2011.10650).
+        precision: in which the networks compute, "float32" or "bfloat16"; weights, distributions and costs are float32
+            all the same, and so is the trained model once it is loaded.
         patience: None, or after how many epochs without a better validation loss training stops.
-        jit_compile: compile the step with XLA: faster for dense networks, slower for convolutions on CPU.
-        steps_per_execution: updates per call into TensorFlow; callbacks are called once per such call.
+        jit_compile: whether XLA compiles the update; "auto" measures with which it is faster (`compiled_by_xla`).
+        steps_per_execution: updates per call into TensorFlow, at most: as many as divide those of an epoch. Callbacks
+            are called once per such call.
         callbacks: None, or where the run is watched from: "tensorboard", "wandb", "mlflow", a dict of such a name with
             arguments, as {"name": "wandb", "project": "digits"}, or a list of these. They need vae-zoo[NAME] installed.
         seed: of weights, data order and draws.
@@ -44,6 +55,7 @@ class Recipe:
 
     epochs: int = 50
     batch_size: int = 128
+    steps_per_epoch: int | None = None
     optimizer: str | dict = "adam"
     learning_rate: float = 1e-3
     schedule: str = "constant"
@@ -54,8 +66,10 @@ class Recipe:
     kept: list | None = None
     ema: float | None = 0.999
     clipnorm: float | None = None
+    skip_norm: float | None = None
+    precision: str = "float32"
     patience: int | None = None
-    jit_compile: bool = False
+    jit_compile: bool | str = "auto"
     steps_per_execution: int = 1
     callbacks: list | dict | str | None = None
     seed: int = 0
@@ -65,10 +79,15 @@ class Recipe:
         for field in dataclasses.fields(self):
             check_type(field.name, getattr(self, field.name), field.type)
         check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
+        check_positive(steps_per_epoch=1 if self.steps_per_epoch is None else self.steps_per_epoch)
         if not self.learning_rate > 0:
             raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
-        if self.clipnorm is not None and not self.clipnorm > 0:
-            raise InvalidInput(f"clipnorm must be positive, got {self.clipnorm!r}")
+        for name in ("clipnorm", "skip_norm"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise InvalidInput(f"{name} must be positive, got {getattr(self, name)!r}")
+        choose("precision", self.precision, PRECISIONS)
+        if self.jit_compile not in (True, False, "auto"):
+            raise InvalidInput(f"jit_compile is true, false or auto, got {self.jit_compile!r}")
         choose("schedule", self.schedule, {"constant": 0, "cosine": 0})
         starts = [0, *(self.restarts or []), self.epochs]
         if not all(isinstance(epoch, int) for epoch in starts) or sorted(set(starts)) != starts:
@@ -91,6 +110,17 @@ class Recipe:
             rate = parts[0] if len(parts) == 1 else Restarts(parts, starts[:-1])
         return make(self.optimizer, rate, self.clipnorm)
 
+    @contextlib.contextmanager
+    def computing(self):
+        """Layers made inside the block compute in the recipe's precision."""
+        before = keras.config.dtype_policy()
+        if self.precision != "float32":
+            keras.config.set_dtype_policy(PRECISIONS[self.precision])
+        try:
+            yield
+        finally:
+            keras.config.set_dtype_policy(before)
+
     def part(self, steps):
         """The rate over one part of the training, as a function of the updates since its start."""
         return keras.optimizers.schedules.CosineDecay(
@@ -111,6 +141,10 @@ class Recipe:
     def schedule_callbacks(self):
         return [SCHEDULES.create(schedule, variable=name) for name, schedule in self.moved.items()]
 
+    def updates_together(self, steps):
+        """How many updates a call makes in epochs of `steps`: Keras would go on into the next epoch to fill one."""
+        return max(count for count in range(1, self.steps_per_execution + 1) if steps % count == 0)
+
     def keep(self, model):
         """Hold the `kept` parts of a model as they are; without one left to train, raise `InvalidInput`."""
         for name in self.kept or []:
@@ -122,10 +156,6 @@ class Recipe:
         """Raise `InvalidInput` for a schedule of what `model` has not."""
         for name in self.moved:
             choose(f"scalar of a {model.registry_name}", name, model.scalars)
-
-    def trackers(self, **context):
-        """The `callbacks`, for a run of which `context` gives the folder, what was asked for and a batch."""
-        return [TRACKERS.create(spec, **context) for spec in specs_of(self.callbacks)]
 
     def stateful_callbacks(self):
         """Name -> callback whose state belongs to a checkpoint, in the order in which they run."""
@@ -162,6 +192,6 @@ class Restarts(keras.optimizers.schedules.LearningRateSchedule):
 def check_type(name, value, kind):
     """Raise `InvalidInput` unless a recipe's value is of its kind; whole numbers serve as floats, booleans do not."""
     accepted = kind | int if isinstance(1.0, kind) else kind
-    if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
+    if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in (kind, *get_args(kind))):
         expected = getattr(kind, "__name__", str(kind))
         raise InvalidInput(f"{name} of a recipe is {expected}, got {value!r}")

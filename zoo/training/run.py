@@ -2,30 +2,44 @@
 
 import dataclasses
 import pathlib
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from zoo import pretrained
-from zoo.data import load_dataset
 from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
-from zoo.quiet import waiting
+from zoo.quiet import say_once, waiting
 from zoo.training.checkpoint import Checkpoint
-from zoo.training.data import data_arguments, datasets, describe, said_of
+from zoo.training.cluster import strategy_of
+from zoo.training.compiling import compiled_by_xla
+from zoo.training.data import datasets, describe, said_of, to_adapt
+from zoo.training.distribute import check_batch_size, fit_together, is_chief, same_everywhere, scope, sizes, workplace
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
 from zoo.training.recipe import Recipe
 from zoo.training.stages import stages_of
 from zoo.training.timing import TimingLogger, timing
-from zoo.training.trackers import TRACKERS, TensorBoard, specs_of
+from zoo.training.trackers import PROFILED, TRACKERS, specs_of
 
 RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
 SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
 
 
-def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=False, verbose=True, epochs=None):
+def train(
+    directory,
+    preset=None,
+    *,
+    resume=False,
+    overwrite=False,
+    tensorboard=False,
+    profile=False,
+    verbose=True,
+    epochs=None,
+    distribute=None,
+):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
     The folder holds `run.json` (everything that was asked for), `log.csv`, `kl_per_unit.csv`, `timing.csv` and
@@ -40,9 +54,12 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
         resume: go on from the last checkpoint, in whichever stage it is. Together with the same settings, machine and
             thread count, the weights at the end are those of a run that was never interrupted.
         tensorboard: also write TensorBoard logs, as the recipe's callbacks="tensorboard" does.
+        profile: have TensorBoard's profiler record the third to the twelfth update of each stage.
         epochs: None, or with `resume` how many there are to be in all, more than the run was begun with; a schedule of
             the learning rate is stretched to the last of them.
         verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
+        distribute: None, "auto", "mirrored" or "multi_worker": the devices that share each batch, see
+            `zoo.training.cluster`. The course of a run is the same on any number of them, to rounding.
 
     Returns:
         (model, Keras history), of the last stage.
@@ -50,18 +67,35 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
     Raises:
         InvalidInput, OutputExists: bad settings, data that do not fit the model, a folder in use.
         FloatingPointError: updates stayed non-finite; the last checkpoint is untouched.
+        WorkerLost: of several hosts one is gone; the last checkpoint is untouched.
     """
-    directory = pathlib.Path(directory)
+    strategy = strategy_of(distribute)
+    with workplace(strategy, pathlib.Path(directory), resume) as folder, scope(strategy):
+        watched = Watched(tensorboard, profile, verbose and is_chief(strategy))
+        return run(folder, preset, strategy, watched, resume, overwrite, epochs)
+
+
+class Watched(NamedTuple):
+    """How a run is watched: TensorBoard's logs, its profiler, lines printed."""
+
+    tensorboard: bool
+    profile: bool
+    verbose: bool
+
+
+def run(directory, preset, strategy, watched, resume, overwrite, epochs):
+    """`train` in this process' own folder; `strategy` shares the batches, None for one device."""
     preset = checked_preset(read_json(directory / RUN) if resume else preset)
     if epochs is not None:
         preset = longer(preset, epochs)
-    specs_of("tensorboard" if tensorboard else None)
+    specs_of("tensorboard" if watched.tensorboard or watched.profile else None)
     stages = stages_of(directory, preset)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
         with waiting(f"preparing {stage.model} and its data"):
-            ready.append(prepared(stage, models))
+            ready.append(prepared(stage, models, strategy))
         models[stage.name] = ready[-1][0]
+    same_everywhere(strategy, preset=preset, data=[steps for _, (_, _, steps) in ready])
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     with locked(directory / LOCK, busy=f"another process trains in {directory}"):
@@ -69,25 +103,27 @@ def train(directory, preset=None, *, resume=False, overwrite=False, tensorboard=
             output_folder(directory, overwrite, kept=[LOCK])
         if not resume or epochs is not None:
             write_json(directory / RUN, preset)
-        return train_stages(directory, preset, stages, ready, resume, tensorboard, verbose)
+        return train_stages(directory, preset, stages, ready, resume, strategy, watched)
 
 
-def train_stages(directory, preset, stages, ready, resume, tensorboard, verbose):
+def train_stages(directory, preset, stages, ready, resume, strategy, watched):
     """Train the stages of a preset that are not there yet; `ready` are the (model, data) of all that were prepared."""
     models = {stage.name: model for stage, (model, _) in zip(stages, ready, strict=True)}
     for number, stage in enumerate(stages, 1):
-        if len(stages) > 1 and verbose:
+        if len(stages) > 1 and watched.verbose:
             print(f"stage {number} of {len(stages)}: {stage.name or directory.name}, {stage.model}", flush=True)
-        if stage is not stages[-1] and (stage.folder / "card.json").exists():
+        last = stage is stages[-1]
+        if not last and (stage.folder / "card.json").exists():
             models[stage.name] = pretrained.load(stage.folder)
             continue
-        model, data = ready[0] if number == 1 else prepared(stage, models)
-        if verbose:
+        model, data = ready[0] if number == 1 else prepared(stage, models, strategy)
+        if watched.verbose:
             print(said_of(model), flush=True)
-        history, epochs = fit(stage, model, data, resume, tensorboard, verbose)
+        stage = settled(stage, model, data, strategy)
+        history, epochs = fit(stage, model, data, resume, strategy, watched)
         models[stage.name] = model
-        said = preset if stage is stages[-1] else stage.entry
-        took = timing([s.folder / TIMES for s in (stages if stage is stages[-1] else [stage])])
+        said = preset if last else stage.entry
+        took = timing([s.folder / TIMES for s in (stages if last else [stage])], sizes(strategy))
         pretrained.save(model, stage.folder, card=card_of(stage, said, epochs, took), overwrite=True)
     return model, history
 
@@ -101,28 +137,44 @@ def longer(preset, epochs):
     return {**preset, "recipe": {**preset.get("recipe", {}), "epochs": recipe.epochs}}
 
 
-def prepared(stage, models):
+def prepared(stage, models, strategy):
     """(model, data) of a stage, checked; `models` are those of the stages before it."""
     recipe = stage.recipe
+    check_batch_size(strategy, recipe.batch_size)
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     source = stage.begin and (models[stage.begin] if stage.begin in models else pretrained.load(stage.begin))
     keras.utils.set_random_seed(recipe.seed)
-    model = stage.build(source)
+    with recipe.computing():
+        model = stage.build(source)
     recipe.check_scalars(model)
-    return model, datasets(model, stage.entry["data"], recipe, first_epoch=0)
+    return model, datasets(model, stage.entry["data"], recipe, epochs_done=0)
 
 
-def fit(stage, model, data, resume, tensorboard, verbose):
+def settled(stage, model, data, strategy):
+    """The stage with a recipe that says whether XLA compiles its updates."""
+    recipe, (batches, _, steps) = stage.recipe, data
+    if strategy:
+        if recipe.jit_compile is True:
+            say_once("several devices share a batch, and XLA compiles for one: jit_compile is left out")
+        return stage._replace(recipe=dataclasses.replace(recipe, jit_compile=False))
+    chosen = compiled_by_xla(recipe, stage.folder, model, batches, steps)
+    return stage._replace(recipe=dataclasses.replace(recipe, jit_compile=chosen))
+
+
+def fit(stage, model, data, resume, strategy, watched):
     """Train a stage's model in its folder, from its checkpoint where it has one and `resume`: (history, epochs)."""
     recipe, folder = stage.recipe, stage.folder
     train_data, validation_data, steps = data
     if stage.goes_on:
         model.steps.assign(0)  # schedules and averages begin anew
     elif not (resume and Checkpoint(folder, {}).exists):
-        model.adapt(load_dataset(**data_arguments(model, stage.entry["data"], recipe), shuffle=False))
+        model.adapt(to_adapt(model, stage.entry["data"], recipe))
     model.compile(
-        recipe.make_optimizer(steps), jit_compile=recipe.jit_compile, steps_per_execution=recipe.steps_per_execution
+        recipe.make_optimizer(steps),
+        jit_compile=recipe.jit_compile,
+        steps_per_execution=recipe.updates_together(steps),
+        skip_norm=recipe.skip_norm,
     )
     stateful = recipe.stateful_callbacks()
     checkpoint = Checkpoint(folder, stateful)
@@ -130,7 +182,11 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         callback.set_model(model)
     epoch = checkpoint.restore() if resume else 0
     if epoch:
-        train_data, _, _ = datasets(model, stage.entry["data"], recipe, first_epoch=epoch)
+        train_data, _, _ = datasets(model, stage.entry["data"], recipe, epochs_done=epoch)
+    calls = (recipe.epochs - epoch) * (steps // recipe.updates_together(steps))
+    if watched.profile and calls < PROFILED[0]:
+        raise InvalidInput(f"the profiler records from call {PROFILED[0]} on, and this run makes {calls}")
+    same_everywhere(strategy, **{"epoch to go on with": epoch})
     for name in (LOG, KL_LOG, TIMES):
         forget_after(folder / name, epoch)
     folder.mkdir(exist_ok=True)
@@ -140,10 +196,14 @@ def fit(stage, model, data, resume, tensorboard, verbose):
         KLPerUnitLogger(folder / KL_LOG),
         EpochLogger(folder / LOG),
         TimingLogger(folder / TIMES),
-        *trackers(stage, tensorboard, lambda: next(iter(validation_data or train_data))),
+        *(trackers(stage, watched, lambda: next(iter(validation_data or train_data))) if is_chief(strategy) else []),
         checkpoint,
-        *([Progress()] if verbose else []),
+        *([Progress()] if watched.verbose else []),
     ]
+    if strategy:
+        data = train_data, validation_data, steps
+        history = fit_together(strategy, model, data, recipe.epochs, epoch, callbacks)
+        return history, epoch + len(history.epoch)
     history = model.fit(
         train_data,
         epochs=recipe.epochs,
@@ -156,13 +216,15 @@ def fit(stage, model, data, resume, tensorboard, verbose):
     return history, epoch + len(history.epoch)
 
 
-def trackers(stage, tensorboard, batch):
+def trackers(stage, watched, batch):
     """The callbacks that a stage's recipe names, and TensorBoard's where that is asked for besides."""
     about = {"model": stage.model, "config": stage.config, "recipe": dataclasses.asdict(stage.recipe)}
     context = {"directory": stage.folder, "about": {**about, "data": stage.entry["data"]}, "batch": batch}
-    found = stage.recipe.trackers(**context)
-    named = any(isinstance(tracker, TensorBoard) for tracker in found)
-    return [*found, *([TRACKERS.create("tensorboard", **context)] if tensorboard and not named else [])]
+    specs = [spec if isinstance(spec, dict) else {"name": spec} for spec in specs_of(stage.recipe.callbacks)]
+    if (watched.tensorboard or watched.profile) and all(spec["name"] != "tensorboard" for spec in specs):
+        specs.append({"name": "tensorboard"})
+    profile = {"tensorboard": {"profile": PROFILED}} if watched.profile else {}
+    return [TRACKERS.create({**spec, **profile.get(spec["name"], {})}, **context) for spec in specs]
 
 
 def card_of(stage, preset, epochs, took):

@@ -30,8 +30,12 @@ class TimingLogger(keras.callbacks.Callback):
         write_rows(self.path, [*(read_rows(self.path) or [HEADER]), row])
 
 
-def timing(paths):
+def timing(paths, shared=None):
     """A card's entry of what training took, from the logs of its stages, the last one's last.
+
+    Args:
+        paths: the logs.
+        shared: among how many devices and hosts, for the machine's entry.
 
     Returns:
         {"seconds_per_epoch": the median of the last stage's epochs but its first, in which the update is compiled,
@@ -48,7 +52,7 @@ def timing(paths):
         "seconds_per_epoch": round(statistics.median(last[1:] or last), 3),
         "seconds": round(sum(seconds for seconds, _ in every), 3),
         **memory,
-        "machine": machine(),
+        "machine": {**machine(), **(shared or {})},
     }
 
 

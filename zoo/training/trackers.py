@@ -20,6 +20,7 @@ from zoo.registry import Registry
 
 TRACKERS = Registry("callback")
 CONTEXT = ("directory", "about", "batch")  # what a run gives to each
+PROFILED = (3, 12)  # calls: the first is compiled before it runs
 
 
 def specs_of(callbacks):
@@ -45,11 +46,16 @@ class TensorBoard(keras.callbacks.TensorBoard):
 
     Args:
         images: how many of these, after each epoch; of data that are no images there are none.
+        profile: None, or the first and the last call into TensorFlow, counted from 1, that its profiler records.
     """
 
-    def __init__(self, directory, batch, images=10):
+    def __init__(self, directory, batch, images=10, profile=None):
         check_positive(images=images)
-        super().__init__(str(pathlib.Path(directory) / "tensorboard"))
+        if profile is not None:
+            check_positive(profile=profile)
+            if not isinstance(profile, (list, tuple)) or len(profile) != 2 or profile[0] > profile[1]:
+                raise InvalidInput(f"profile is the first and last update to record, as [3, 12], got {profile!r}")
+        super().__init__(str(pathlib.Path(directory) / "tensorboard"), profile_batch=profile or 0)
         self.batch, self.images = batch, images
 
     def on_epoch_end(self, epoch, logs=None):

@@ -1,0 +1,1 @@
+"""Rows in more files than a machine holds, encoded, scored or drawn on Apache Beam: the extra `beam`."""

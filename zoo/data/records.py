@@ -1,0 +1,132 @@
+"""What a record holds: a `tf.train.Example` with a picture or numbers as x, and a label where there is one.
+
+Its features are called as the columns of tables are: "image" or "x", and "label" or "y". x is a PNG or JPEG file, raw
+bytes of uint8 with an int64 feature "shape", or numbers, with such a "shape" where they are no vector.
+"""
+
+import io
+from typing import NamedTuple
+
+import numpy as np
+
+from zoo.data.columns import LABELS as LABEL_NAMES
+from zoo.data.columns import PICTURES
+from zoo.data.files import decoded
+from zoo.data.sizes import Look
+from zoo.data.spec import LABELS
+from zoo.errors import InvalidInput, choose
+
+NUMBERS = ("float", "int")  # forms of x
+ENCODED = (b"\x89PNG", b"\xff\xd8")  # how PNG and JPEG files begin
+
+
+class Layout(NamedTuple):
+    """Where a record has x and y, in what form, the shape of x, and what its pictures are made to be."""
+
+    x: str
+    y: str | None
+    form: str  # "encoded", "raw", "float" or "int"
+    shape: tuple
+    look: Look | None = None
+
+    def features(self):
+        """What `tf.io.parse_example` looks for."""
+        import tensorflow as tf
+
+        kinds = {"float": tf.float32, "int": tf.int64}
+        size = [int(np.prod(self.shape))] if self.form in NUMBERS else []
+        found = {self.x: tf.io.FixedLenFeature(size, kinds.get(self.form, tf.string))}
+        return found if self.y is None else {**found, self.y: tf.io.FixedLenFeature([], tf.int64)}
+
+    def parse(self, records):
+        """{"x" [B, *shape] uint8 or float32, "y" int32 [B]} of records, string [B], in a graph."""
+        import tensorflow as tf
+
+        fields = tf.io.parse_example(records, self.features())
+        x = fields[self.x]
+        if self.form == "encoded" and not self.look:
+            x = tf.map_fn(self.decode, x, fn_output_signature=tf.TensorSpec(self.shape, tf.uint8))
+        elif self.form != "encoded":
+            x = tf.io.decode_raw(x, tf.uint8) if self.form == "raw" else tf.cast(x, tf.float32)
+            x = tf.reshape(tf.ensure_shape(x, [None, int(np.prod(self.shape))]), [-1, *self.shape])
+        if self.look:
+            x = tf.numpy_function(self.looked, [x], tf.float32 if self.form in NUMBERS else tf.uint8, False)
+            x = tf.ensure_shape(x, [None, *self.looked_shape])
+        return {"x": x} if self.y is None else {"x": x, LABELS: tf.cast(fields[self.y], tf.int32)}
+
+    def decode(self, content):
+        """A picture as it is stored."""
+        import tensorflow as tf
+
+        picture = tf.io.decode_image(content, channels=self.shape[-1], expand_animations=False)
+        return tf.ensure_shape(picture, self.shape)
+
+    def looked(self, pictures):
+        """Pictures, or files of pictures, as the look has them."""
+        if self.form == "encoded":
+            pictures = [decoded(io.BytesIO(content), "a picture in a record", len(content)) for content in pictures]
+        return np.stack([self.look.apply(picture) for picture in pictures])
+
+    @property
+    def looked_shape(self):
+        """The shape of x once the look is applied."""
+        return self.look.apply(np.zeros(self.shape, "uint8")).shape if self.look else self.shape
+
+
+def layout_of(record, said, column=None, look=None):
+    """The `Layout` of a record, and of all others beside it; `said` is what errors call their source.
+
+    Raises:
+        InvalidInput: no Example, no feature that could be x, raw bytes without a shape that fits them.
+    """
+    from google.protobuf.message import DecodeError
+    from tensorflow.core.example.example_pb2 import Example
+
+    try:
+        features = Example.FromString(record).features.feature
+    except DecodeError:
+        raise InvalidInput(f"the records of {said} are no tf.train.Example") from None
+    names = sorted(features)
+    if column is not None:
+        choose("column", column, names)
+    name = column or next((known for known in PICTURES if known in names), None)
+    if name is None:
+        raise InvalidInput(f"the records of {said} have no feature image or x, but {', '.join(names) or 'none'}")
+    labels = [known for known in LABEL_NAMES if known in names and len(features[known].int64_list.value) == 1]
+    form, shape = form_of(features[name], list(features["shape"].int64_list.value), name, said)
+    return Layout(name, next(iter(labels), None), form, shape, look)
+
+
+def form_of(feature, shape, name, said):
+    """(form, shape) of the feature that is x."""
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else []
+    if kind == "bytes_list" and len(values) == 1 and values[0].startswith(ENCODED):
+        return "encoded", decoded(io.BytesIO(values[0]), f"{name} of the first record", len(values[0])).shape
+    if kind == "bytes_list" and len(values) == 1:
+        count, form = len(values[0]), "raw"
+        if not shape:
+            raise InvalidInput(f"{name} of {said} is no PNG or JPEG image; raw bytes need an int64 feature 'shape'")
+    elif kind in ("float_list", "int64_list") and len(values):
+        count, form = len(values), kind.removesuffix("64_list").removesuffix("_list")
+    else:
+        raise InvalidInput(f"{name} of {said} holds no picture and no numbers")
+    if shape and np.prod(shape) != count:
+        raise InvalidInput(f"{name} of {said} has {count} values, and its shape says {list(shape)}")
+    return form, tuple(shape or [count])
+
+
+def example_of(x, y=None):
+    """The bytes of a record of an example x, a uint8 or float32 array, and its label."""
+    from tensorflow.core.example.example_pb2 import Example
+
+    example = Example()
+    feature = example.features.feature
+    if x.dtype == np.uint8:
+        feature["x"].bytes_list.value.append(x.tobytes())
+    else:
+        feature["x"].float_list.value.extend(x.ravel().tolist())
+    feature["shape"].int64_list.value.extend(x.shape)
+    if y is not None:
+        feature[LABELS].int64_list.value.append(int(y))
+    return example.SerializeToString()
