@@ -2,11 +2,13 @@
 
 import ctypes
 import datetime
+import faulthandler
 import gc
 import os
 import pathlib
 import resource
 import sys
+import tempfile
 import zlib
 
 import pytest
@@ -55,15 +57,35 @@ def pytest_terminal_summary(terminalreporter, config):
     terminalreporter.write_line(f"Every process held so many GB at most: {peaks}.")
     if TOO_MUCH in config.stash:
         terminalreporter.write_line(config.stash[TOO_MUCH], red=True)
+    terminalreporter.write("".join(config.stash.get(STACKS, [])))
 
 
-PEAKS, TOO_MUCH = pytest.StashKey[list](), pytest.StashKey[str]()
+PEAKS, TOO_MUCH, STACKS = pytest.StashKey[list](), pytest.StashKey[str](), pytest.StashKey[list]()
+
+
+def stack_file(workerinput):
+    """Where a process that crashes leaves the stacks of its threads."""
+    return pathlib.Path(tempfile.gettempdir(), "zoo-tests-{testrunuid}-{workerid}".format_map(workerinput))
+
+
+@pytest.hookimpl(trylast=True)  # after pytest's own, which would write between the lines of the other processes
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        faulthandler.enable(stack_file(config.workerinput).open("w"))
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
     peak = getattr(node, "workeroutput", {}).get("peak")
     node.config.stash.setdefault(PEAKS, []).extend([peak] if peak else [])
+    path = stack_file(node.workerinput)
+    if path.exists():
+        lines = path.read_text().splitlines(keepends=True)
+        own = [
+            line for line in lines if not any(f"/{name}/" in line for name in ("_pytest", "pluggy", "xdist", "execnet"))
+        ]
+        node.config.stash.setdefault(STACKS, []).extend(own)
+        path.unlink()
 
 
 def pytest_sessionfinish(session, exitstatus):

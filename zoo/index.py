@@ -110,7 +110,7 @@ def definition(name, package=PACKAGE, module=None):
         if isinstance(node, DEFINITIONS) and node.name == name:
             return node, module
     for path, source in sources(package).items():
-        if name and re.search(rf"^(?:class|def) {name}\b", source, re.MULTILINE):
+        if name and f" {name}" in source and re.search(rf"^(?:class|def) {name}\b", source, re.MULTILINE):
             return next((n, parsed(path)) for n in parsed(path).body if isinstance(n, DEFINITIONS) and n.name == name)
     return None
 
