@@ -268,7 +268,7 @@ def test_patterns_and_files_that_hold_no_rows_are_one_line(tmp_path, sources):
 @pytest.mark.parametrize(
     ("last", "said"),
     [
-        (example_of(np.zeros((5, 4, 1), "uint8"), 1), "expected shape"),
+        (example_of(np.zeros((5, 4, 1), "uint8"), 1), "(expected shape|to all be the same size)"),
         (example_of(X[0]), "y .* is required"),
         (b"no example", "parse example"),
     ],

@@ -1,6 +1,7 @@
 """Rows on their way through a pipeline: what is known of each, its seed, and whether a model takes it."""
 
 import hashlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -10,14 +11,21 @@ from zoo.data.columns import LABELS as LABEL_NAMES
 from zoo.data.spec import LABELS, FieldSpec
 from zoo.errors import InvalidInput
 
-SIZE = 256  # rows
+MOST, BYTES = 1024, 2**24  # rows of a batch, and bytes of its data in single precision
 
 
 class Batch(NamedTuple):
-    """Rows by key, with an array of values, or a list of one a row, of each field."""
+    """Rows by key, with an array of values, or a list of one a row, of each field; (key, reason) of unreadable ones."""
 
     keys: list
     fields: dict
+    failed: Sequence = ()
+
+    @property
+    def nbytes(self):
+        """Of the arrays."""
+        values = [value for field in self.fields.values() for value in (field if isinstance(field, list) else [field])]
+        return sum(value.nbytes for value in values)
 
 
 class Result(NamedTuple):
@@ -27,6 +35,16 @@ class Result(NamedTuple):
     outputs: dict
     failed: list
 
+    @property
+    def nbytes(self):
+        """Of the arrays."""
+        return sum(value.nbytes for value in self.outputs.values())
+
+
+def rows_of(shape):
+    """How many rows of data of a shape make up a batch."""
+    return max(1, min(MOST, BYTES // (4 * int(np.prod(shape)))))
+
 
 def seed_of(key, seed):
     """A whole number of 63 bits that hangs on a row's key and the run's seed alone, on any machine."""
@@ -35,21 +53,21 @@ def seed_of(key, seed):
 
 
 def arrays_of(batch, specs, seed):
-    """(keys, {input: array [N, ...]}, [(key, reason)]): the rows of a batch that fit, as a signature takes them.
+    """(keys, {input: array [N, ...]}): the rows of a batch that fit, as a signature takes them, and what failed.
 
     Args:
         specs: input -> `FieldSpec`. Labels that are not there are unknown, and what has a mask is observed.
     """
     if not batch.keys:
-        return [], {}, []
+        return [], {}, list(batch.failed)
     given = {name: spec for name, spec in specs.items() if name in batch.fields}
-    batch = Batch(batch.keys, {name: of_one_dtype(batch.fields[name], spec) for name, spec in given.items()})
+    batch = batch._replace(fields={name: of_one_dtype(batch.fields[name], spec) for name, spec in given.items()})
     fits = np.ones(len(batch.keys), bool)
     for name, spec in given.items():
         fits &= fitting(batch.fields[name], spec)
     rows = np.flatnonzero(fits)
     keys = [batch.keys[row] for row in rows]
-    failed = [(batch.keys[row], reason_of(batch, row, given)) for row in np.flatnonzero(~fits)]
+    failed = [*batch.failed, *((batch.keys[row], reason_of(batch, row, given)) for row in np.flatnonzero(~fits))]
     arrays = {name: as_input(batch.fields[name], rows, spec) for name, spec in given.items()}
     for name, spec in specs.items():
         if name not in given:

@@ -10,16 +10,17 @@ import pathlib
 import tempfile
 
 import apache_beam as beam
+import pyarrow
 import tensorflow as tf
 from apache_beam.metrics import MetricsFilter
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions
 
-from zoo.beam.batches import Result
-from zoo.beam.reading import FAILED, NumberedRows, ReadRows, check_pattern, ranges, units_of
+from zoo.beam.batches import Batch, Result
+from zoo.beam.reading import NumberedRows, ReadRows, check_pattern, ranges, units_of
 from zoo.beam.runners import make_runner, quiet_beam
 from zoo.beam.served import ROWS, Served, write_served
-from zoo.beam.writing import WRITTEN, ParquetSink, Tables, schema_of
+from zoo.beam.writing import FAILED, WRITTEN, ParquetSink, Tables, schema_of
 from zoo.errors import InvalidInput, OutputExists, reason
 from zoo.files import atomic
 from zoo.quiet import waiting
@@ -85,8 +86,7 @@ def run(
         rows = max(1, ROWS // num_samples) if endpoint == "score" else None
         handler = Served(served, endpoint, seed, threads_of(runner, options), rows)
         pipeline = beam.Pipeline(make_runner(runner, options), options)
-        batches = read(pipeline, model, specs, pattern, count, column, key, look)
-        write(*batches, handler, schema, folder)
+        write(read(pipeline, model, specs, pattern, count, column, key, look), handler, schema, folder)
         return finished(pipeline)
 
 
@@ -117,22 +117,20 @@ def threads_of(runner, options):
 
 
 def read(pipeline, model, specs, pattern, count, column, key, look):
-    """(batches, failures) of the rows of a pattern, or of so many numbers."""
+    """The `Batch`es of the rows of a pattern, or of so many numbers."""
+    shape = model.data_spec[model.fields_of("data")[0]].shape
     if pattern is None:
         label = next((spec for spec in specs.values() if spec.role in ("label", "condition")), None)
-        numbered = NumberedRows(None if label is None else label.maximum + 1)
-        return pipeline | beam.Create(ranges(count)) | beam.Reshuffle() | beam.ParDo(numbered), None
-    shape = model.data_spec[model.fields_of("data")[0]].shape
+        numbered = NumberedRows(shape, None if label is None else label.maximum + 1)
+        return pipeline | beam.Create(ranges(count)) | beam.Reshuffle() | beam.ParDo(numbered).with_output_types(Batch)
     units = pipeline | beam.Create([pattern]) | beam.FlatMap(units_of) | beam.Reshuffle()
-    found = units | beam.ParDo(ReadRows(pattern, shape, column, key, look)).with_outputs(FAILED, main="rows")
-    return found.rows, found[FAILED] | beam.Map(lambda failed: Result([], {}, [failed]))
+    return units | beam.ParDo(ReadRows(pattern, shape, column, key, look)).with_output_types(Batch)
 
 
-def write(batches, failures, handler, schema, folder):
+def write(batches, handler, schema, folder):
     """Call the model on the batches, and write what it says and what failed."""
-    results = batches | RunInference(handler)
-    results = results if failures is None else (results, failures) | beam.Flatten()
-    found = results | beam.ParDo(Tables(schema)).with_outputs(FAILED, main="tables")
+    results = batches | RunInference(handler).with_output_types(Result)
+    found = results | beam.ParDo(Tables(schema)).with_output_types(pyarrow.Table).with_outputs(FAILED, main="tables")
     found.tables | beam.io.Write(ParquetSink(f"{folder}/part", schema))
     found[FAILED] | beam.io.WriteToText(f"{folder}/failed", file_name_suffix=".jsonl", skip_if_empty=True)
 

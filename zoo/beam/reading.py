@@ -9,7 +9,7 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.io.filesystems import FileSystems
 
-from zoo.beam.batches import SIZE, Batch
+from zoo.beam.batches import Batch, rows_of
 from zoo.data.columns import LABELS as LABEL_NAMES
 from zoo.data.columns import PARQUET, PICTURES, example
 from zoo.data.files import IMAGES, decoded
@@ -18,8 +18,7 @@ from zoo.data.shards import RECORDS, array_reader, is_array_record
 from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, reason
 
-FAILED = "failed"
-RANGE = 2**14  # rows to draw at a time
+RANGE, PICTURES_AT_ONCE = 2**14, 256  # rows that are drawn in one place, files that are read there
 
 
 def kind_of(path):
@@ -52,7 +51,7 @@ def units_of(pattern):
             yield from row_groups(metadata.path)
         elif kind_of(metadata.path) == "pictures":
             pictures.append(metadata.path)
-            if len(pictures) == SIZE:
+            if len(pictures) == PICTURES_AT_ONCE:
                 yield pictures
                 pictures = []
         else:
@@ -75,7 +74,7 @@ def row_groups(path):
 
 
 class ReadRows(beam.DoFn):
-    """Units -> `Batch`es of x and y by key, and pairs (key, reason) tagged `FAILED`.
+    """Units -> `Batch`es of x and y by key, and of what cannot be read.
 
     A key is the file's name inside the pattern's folder with the number of the row, of pictures the name alone, or what
     the column or feature `key` of the row holds.
@@ -84,6 +83,7 @@ class ReadRows(beam.DoFn):
     def __init__(self, pattern, shape, column=None, key=None, look=None):
         self.folder = os.path.dirname(re.split(r"[*?\[]", os.path.expanduser(pattern))[0])
         self.shape, self.column, self.key, self.look = tuple(shape), column, key, look
+        self.rows = rows_of(shape)
 
     def process(self, unit):
         if isinstance(unit, list):
@@ -116,7 +116,7 @@ class ReadRows(beam.DoFn):
 
     def records(self, path):
         parse, row = None, 0
-        for contents in read_records(path):
+        for contents in read_records(path, self.rows):
             names = [f"{self.name_of(path)}:{row + number}" for number in range(len(contents))]
             row += len(contents)
             try:
@@ -157,7 +157,7 @@ class ReadRows(beam.DoFn):
 
         with FileSystems.open(path) as opened:
             file = parquet.ParquetFile(opened)
-            for rows in file.iter_batches(SIZE, row_groups=[group]):
+            for rows in file.iter_batches(self.rows, row_groups=[group]):
                 columns = dict(zip(rows.schema.names, rows.columns, strict=True))
                 names = [f"{self.name_of(path)}:{before + number}" for number in range(rows.num_rows)]
                 before += rows.num_rows
@@ -208,7 +208,8 @@ class ReadRows(beam.DoFn):
 
 
 def failure(key, error):
-    return beam.pvalue.TaggedOutput(FAILED, (key, str(error)))
+    """A batch of nothing but a row that cannot be read."""
+    return Batch([], {}, [(key, str(error))])
 
 
 @functools.lru_cache(maxsize=16)
@@ -219,20 +220,24 @@ def parser(layout):
     return tf.function(layout.parse, input_signature=[tf.TensorSpec([None], tf.string)])
 
 
-def read_records(path):
-    """The records of a file, string [N] at a time."""
+def read_records(path, rows):
+    """The records of a file, string [rows] at a time."""
     import tensorflow as tf
 
     if is_array_record(path):
         reader = array_reader(path)
-        for start in range(0, reader.num_records(), SIZE):
-            yield tf.constant(reader.read(start, min(start + SIZE, reader.num_records())))
+        for start in range(0, reader.num_records(), rows):
+            yield tf.constant(reader.read(start, min(start + rows, reader.num_records())))
         return
-    records, read = tf.data.TFRecordDataset(path, buffer_size=2**20), 0
+    opened = tf.raw_ops.TFRecordDataset(filenames=[path], compression_type="", buffer_size=2**20)
+    records, read = tf.data.experimental.from_variant(opened, tf.TensorSpec([], tf.string)), 0
+    options = tf.data.Options()  # to look for what could be made faster takes longer than to read a small file
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
     try:
-        for rows in records.batch(SIZE).prefetch(1):
-            yield rows
-            read += len(rows)
+        for found in records.batch(rows).with_options(options):
+            yield found
+            read += len(found)
     except tf.errors.DataLossError:  # those before the broken one, and then its error
         for record in records.skip(read):
             yield record[None]
@@ -246,10 +251,10 @@ def ranges(count):
 class NumberedRows(beam.DoFn):
     """Ranges of rows -> `Batch`es of nothing but a key, and of the classes in turn where a model needs one."""
 
-    def __init__(self, classes=None):
-        self.classes = classes
+    def __init__(self, shape, classes=None):
+        self.rows, self.classes = rows_of(shape), classes
 
     def process(self, limits):
-        for start in range(*limits, SIZE):
-            rows = np.arange(start, min(start + SIZE, limits[1]))
+        for start in range(*limits, self.rows):
+            rows = np.arange(start, min(start + self.rows, limits[1]))
             yield Batch(list(map(str, rows)), {LABELS: rows % self.classes} if self.classes else {})

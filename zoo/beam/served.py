@@ -84,8 +84,10 @@ class Served(ModelHandler):
         parts = [
             signature(**{k: v[start : start + step] for k, v in arrays.items()}) for start in range(0, count, step)
         ]
+        if len(parts) == 1:
+            return {name: value.numpy() for name, value in parts[0].items()}
         return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
 
     def get_num_bytes(self, batch):
         """Of a batch, for Beam's metrics."""
-        return sum(getattr(values, "nbytes", 0) for rows in batch for values in rows.fields.values())
+        return sum(rows.nbytes for rows in batch)

@@ -5,16 +5,18 @@ import json
 import apache_beam as beam
 import numpy as np
 import pyarrow
+from apache_beam.coders.coder_impl import CallbackCoderImpl
 from apache_beam.io.filebasedsink import FileBasedSink
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.window import GlobalWindow
 from apache_beam.utils.windowed_value import WindowedValue
 from pyarrow import parquet
 
-from zoo.beam.reading import FAILED
+from zoo.beam.batches import Batch, Result
 
+FAILED = "failed"
 KEY, SHAPE = "key", b"shape"
-TABLE = 2**13  # rows of a row group
+TABLE, BYTES = 2**13, 2**23  # of a row group: the most rows, and bytes after which it ends
 WRITTEN = "written"
 
 
@@ -26,6 +28,18 @@ def schema_of(signature):
         kind = pyarrow.list_(kind, int(np.prod(shape))) if shape else kind
         fields.append(pyarrow.field(name, kind, metadata={SHAPE: json.dumps(shape)} if shape else None))
     return pyarrow.schema(fields)
+
+
+class Weighed(beam.coders.PickleCoder):
+    """Says how large batches, results and tables are without pickling them: Beam weighs what passes by."""
+
+    def _create_impl(self):
+        impl = super()._create_impl()
+        return CallbackCoderImpl(impl.encode, impl.decode, lambda value: value.nbytes)
+
+
+for kind in (Batch, Result, pyarrow.Table):
+    beam.coders.registry.register_coder(kind, Weighed)
 
 
 class ParquetSink(FileBasedSink):
@@ -55,7 +69,7 @@ class Tables(beam.DoFn):
         self.written, self.failed = (Metrics.counter("zoo", name) for name in (WRITTEN, FAILED))
 
     def start_bundle(self):
-        self.parts, self.rows = [], 0
+        self.parts, self.rows, self.bytes = [], 0, 0
 
     def process(self, result):
         for key, reason in result.failed:
@@ -64,7 +78,8 @@ class Tables(beam.DoFn):
         if result.keys:
             self.parts.append(self.table(result))
             self.rows += len(result.keys)
-        if self.rows >= TABLE:
+            self.bytes += result.nbytes
+        if self.rows >= TABLE or self.bytes >= BYTES:
             yield self.joined()
 
     def finish_bundle(self):

@@ -129,7 +129,9 @@ class Order:
 
         def batch(step):
             found = {k: v[step * self.batch_size : (step + 1) * self.batch_size] for k, v in columns.items()}
-            return {k: tf.ensure_shape(v, [self.batch_size]) if self.drop_remainder else v for k, v in found.items()}
+            if not self.drop_remainder:
+                return found
+            return {k: tf.ensure_shape(v, [self.batch_size, *v.shape[1:]]) for k, v in found.items()}
 
         return tf.data.Dataset.range(-(-count // self.batch_size)).map(batch)
 

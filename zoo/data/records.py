@@ -29,6 +29,11 @@ class Layout(NamedTuple):
     shape: tuple
     look: Look | None = None
 
+    @property
+    def keeps_size(self):
+        """Whether x takes as many bytes as in its record."""
+        return self.form in ("raw", "float") and self.look is None
+
     def features(self):
         """What `tf.io.parse_example` looks for."""
         import tensorflow as tf

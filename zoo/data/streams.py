@@ -42,15 +42,19 @@ class Records:
         self.portable = look is None and not is_array_record(files[0])
 
     def read(self, which, skipped, rows):
-        """{"record": string [sum of rows]} of the pieces `which`, without the first `skipped` rows of each."""
+        """The rows of the pieces `which`, without the first `skipped` of each: columns [sum of rows, ...].
+
+        They are parsed together where that makes them no larger.
+        """
         import tensorflow as tf
 
         file, place, before, _ = tf.unstack(tf.gather(self.table, which), num=4, axis=1)
-        return {"record": read_pieces(self.pieces, tf.stack([file, place, before + skipped, rows], 1))}
+        records = read_pieces(self.pieces, tf.stack([file, place, before + skipped, rows], 1))
+        return self.layout.parse(records) if self.layout.keeps_size else {"record": records}
 
     def parse(self, columns):
         """{"x" [B, ...], "y" int32 [B]} of B rows of what `read` gives."""
-        return self.layout.parse(columns["record"])
+        return columns if self.layout.keeps_size else self.layout.parse(columns["record"])
 
 
 class Pictures:
