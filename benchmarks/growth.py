@@ -145,6 +145,7 @@ def draw(report, path):
 
     matplotlib.use("agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     from zoo.files import atomic
 
@@ -161,6 +162,14 @@ def draw(report, path):
             side.loglog(dense, fit["fixed"] + fit["each"] * dense, color=colour, linewidth=1)
             side.set_ylabel(said, color=colour, fontsize=8)
             side.tick_params(labelsize=7)
+            side.yaxis.set_major_formatter("{x:g}")
+            side.yaxis.set_minor_locator(NullLocator())
+            side.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
+            side.xaxis.set_minor_locator(NullLocator())
+            if cost == "seconds":
+                side.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            else:
+                side.set_yscale("linear")
         axis.set_title(curve, fontsize=10)
     figure.tight_layout()
     with atomic(path) as temporary:
