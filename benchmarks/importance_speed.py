@@ -14,7 +14,9 @@ import importlib.util
 import math
 import os
 import platform
+import statistics
 import tempfile
+import time
 
 import numpy as np
 from train_speed import (
@@ -157,6 +159,35 @@ def monte_carlo_error(images, path, num_samples):
     return float(np.sqrt(np.sum(1 / size - 1 / num_samples)) / len(size))
 
 
+def parts(images, path, num_samples):
+    """Shares of a chunk of the estimator: the decoder's products, the sum over pixels, and the draws with the rest."""
+    import tensorflow as tf
+
+    from zoo.evaluation.importance import Estimator
+
+    model = our_model(path)
+    estimator, fields = Estimator(model, num_samples), model.fields(images)
+    draws = estimator.draws_of(fields)
+    seed, z = tf.constant([0, 1]), tf.random.normal([draws, len(images), LATENT])
+    decode = tf.function(lambda z: model.decoder(tf.reshape(z, [-1, LATENT])))
+    logits = tf.reshape(decode(z), [draws, len(images), *images.shape[1:]])
+    score = tf.function(lambda logits: model.likelihood_head(logits).log_prob(fields["x"]))
+    calls = {
+        "whole": lambda: estimator.compiled(fields, seed, draws),
+        "products": lambda: decode(z),
+        "pixels": lambda: score(logits),
+    }
+    seconds = {name: [] for name in calls}
+    for _ in range(6):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            seconds[name].append(time.perf_counter() - start)
+    whole, *some = (statistics.median(times[1:]) for times in seconds.values())
+    shares = {name: share / whole for name, share in zip(("products", "pixels"), some, strict=True)}
+    return {**shares, "rest": 1 - sum(shares.values())}
+
+
 def binarised(images):
     """uint8 0 or 255, each pixel drawn by its grey value."""
     noise = np.random.default_rng(1).uniform(size=images.shape)
@@ -208,6 +239,7 @@ def likelihood(options, here, images):
         path = f"{folder}/vae.weights.h5"
         trained(path, images)
         error = monte_carlo_error(test, path, options.draws)
+        shares = parts(test, path, options.draws)
         sides = {"ours": nll_ours}
         sides |= {"pythae": nll_pythae, "pythae_no_grad": nll_pythae_no_grad} if here else {}
         results = race(sides, (test, path, options.draws), options.repeats, options.cores)
@@ -221,7 +253,8 @@ def likelihood(options, here, images):
     if apart > allowed:
         raise SystemExit("the sides do not give the same NLL")
     agreement = {"difference": apart, "standard_error": math.sqrt(2) * error}
-    return {"draws": options.draws, "images": len(test), "sides": results, "ratios": ratios, "agreement": agreement}
+    found = {"draws": options.draws, "images": len(test), "sides": results, "ratios": ratios, "agreement": agreement}
+    return {**found, "shares": shares}
 
 
 def show(ratios):
@@ -261,6 +294,9 @@ def main():
         for what, ratios in pairs
         for name, entry in ratios.items()
     }
+    said = {"products": "the decoder's products", "pixels": "the sum over pixels", "rest": "draws and the rest"}
+    for name, share in report["nll"]["shares"].items():
+        report["aims"][f"of the NLL's time, {said[name]}"] = of_aim(share, None)
     conclude(report, options.json)
 
 
