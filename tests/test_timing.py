@@ -91,27 +91,39 @@ def test_the_end_is_estimated_once_after_the_first_epoch(tmp_path, capsys):
     assert sum("to go" in line for line in lines) == 1
 
 
-@pytest.mark.slow
-def test_an_estimate_is_near_what_the_rest_takes(monkeypatch, capsys):
-    """Each of 5 updates takes 0.2 s, the first of all 2 s; of 4 batches of validation each 0.1 s, the first 3 s."""
+@pytest.fixture
+def estimates(monkeypatch, capsys):
+    """(calls that train and that validate, seconds of each, of the first ones) -> what is said in 11 epochs."""
     from support import small
 
     from zoo.training import Progress, progress
 
     now = [0.0]
     monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
-    report = Progress()
-    report.set_model(small("vae"))
-    report.set_params({"epochs": 11, "steps": 5})
-    report.on_train_begin()
-    for epoch in range(11):
-        report.on_epoch_begin(epoch)
-        for batch in range(5):
-            now[0] += 2.0 if (epoch, batch) == (0, 0) else 0.2
-            report.on_train_batch_end(batch)
-        report.on_test_begin()
-        for batch in range(4):
-            now[0] += 3.0 if (epoch, batch) == (0, 0) else 0.1
-            report.on_test_batch_end(batch)
-        report.on_epoch_end(epoch, {"loss": np.float32(1.0)})
-    assert "about 14.0 s to go" in capsys.readouterr().out
+
+    def said(calls, each, first):
+        report = Progress()
+        report.set_model(small("vae"))
+        report.set_params({"epochs": 11, "steps": calls[0]})
+        report.on_train_begin()
+        ends = report.on_train_batch_end, report.on_test_batch_end
+        for epoch in range(11):
+            for part, begin in enumerate((lambda epoch=epoch: report.on_epoch_begin(epoch), report.on_test_begin)):
+                begin()
+                for batch in range(calls[part]):
+                    now[0] += (each if epoch or batch else first)[part]
+                    ends[part](batch)
+            report.on_epoch_end(epoch, {"loss": np.float32(1.0)})
+        return re.findall(r"about (.+) to go", capsys.readouterr().out)
+
+    return said
+
+
+@pytest.mark.slow
+def test_an_estimate_is_near_what_the_rest_takes(estimates):
+    assert estimates(calls=(5, 4), each=(0.2, 0.1), first=(2.0, 3.0)) == ["14.0 s"]
+
+
+@pytest.mark.slow
+def test_an_estimate_with_all_the_compiling_in_it_is_corrected(estimates):
+    assert estimates(calls=(1, 1), each=(0.5, 0.5), first=(20.0, 10.0)) == ["5:00 min", "9.0 s"]

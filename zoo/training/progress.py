@@ -5,6 +5,7 @@ import time
 
 import keras
 
+NEAR = 10  # seconds by which an estimate of the end may be off
 SAID = ("loss", "elbo", "kl", "reconstruction")  # terms with a place of their own in the line
 
 
@@ -15,7 +16,8 @@ class Progress(keras.callbacks.Callback):
 
     The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
     penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any. After
-    the first epoch it says when the last one will be over.
+    the first epoch it says when the last one will be over, and after the second where that was far from it: where each
+    shape of batches is compiled, or an epoch is a few calls, compiling cannot be told from the rest.
     """
 
     prints_epochs = True
@@ -25,7 +27,7 @@ class Progress(keras.callbacks.Callback):
         self.bar = None
 
     def on_train_begin(self, logs=None):
-        self.compiling, self.estimated = True, False
+        self.compiling, self.paces = True, []
 
     def on_epoch_begin(self, epoch, logs=None):
         self.begun = time.perf_counter()
@@ -67,11 +69,16 @@ class Progress(keras.callbacks.Callback):
         self.compiling = False
         seconds = time.perf_counter() - self.begun
         print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
-        if not self.estimated and (left := self.params["epochs"] - epoch - 1):
-            rest = left * (seconds - compiling(self.training) - compiling(self.validation))
+        if len(self.paces) < 2 and (left := self.params["epochs"] - epoch - 1):
+            self.paces.append(seconds - compiling(self.training) - compiling(self.validation))
+            self.estimate(left)
+
+    def estimate(self, left):
+        """Say what so many epochs will take, unless that was said and is still about right."""
+        rest = left * self.paces[-1]
+        if len(self.paces) == 1 or abs(left * self.paces[0] - rest) > max(NEAR, rest / 2):
             until = time.strftime("%H:%M", time.localtime(time.time() + rest))
             print(f"about {duration(rest)} to go, until {until}", flush=True)
-        self.estimated = True
 
     def on_train_end(self, logs=None):
         self.close()
