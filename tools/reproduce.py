@@ -2,8 +2,8 @@
 
 Each is trained in a folder of its own under `--folder` (interrupted, it goes on), and scored beside the published
 weights on the same test examples, by the same draws. It is reproduced where the paired difference is within two of its
-standard errors, which are those of the test examples alone, or within rounding. After each model the results are written:
-benchmarks/results/reproduced.json, and .md, the table.
+standard errors, which are those of the test examples alone, or within rounding. After each model the results are
+written: benchmarks/results/reproduced.json, and .md, the table.
 """
 
 import argparse
