@@ -1,14 +1,16 @@
-"""Frey faces in bits per dimension: planar and diagonal posteriors on three divisions of the frames.
+"""Frey faces in bits per dimension: posteriors, a prior and a likelihood on three divisions of the frames.
 
     python benchmarks/frey_faces.py run      # trains what is missing, then writes the table and the means
-    python benchmarks/frey_faces.py card     # the means into the cards of the two pretrained models
+    python benchmarks/frey_faces.py card     # the means into the cards of the pretrained models
 
-The presets are `planar_vae_frey_faces` and `vae_frey_faces`. Division 0 is that of the data set, 1 and 2 are other
-random ones of the same sizes, 1,565/200/200; their images are written under `--folder`, where the runs of `zoo train`
-are too.
+"diagonal" is the preset `vae_frey_faces`, "planar" `planar_vae_frey_faces`, and "mixture" `flow_prior_vae_frey_faces`:
+a flow as the prior, and a mixture of three logistics a pixel. Division 0 is that of the data set, on which the
+pretrained models were trained; 1 and 2 are other random ones of the same sizes, 1,565/200/200. Their images are written
+under `--folder`, where the runs of `zoo train` are too.
 """
 
 import argparse
+import itertools
 import pathlib
 
 import numpy as np
@@ -20,7 +22,8 @@ from zoo.pretrained.cards import record
 from zoo.training import train
 
 RESULTS = pathlib.Path(__file__).parent / "results" / "frey_faces.json"
-MODELS = {"diagonal": "vae_frey_faces", "planar": "planar_vae_frey_faces"}
+MODELS = {"diagonal": "vae_frey_faces", "planar": "planar_vae_frey_faces", "mixture": "flow_prior_vae_frey_faces"}
+DIFFERENCES = {f"{this} - {before}": (this, before) for before, this in itertools.pairwise(MODELS)}
 PARTS = ("train", "validation", "test")
 DIVISIONS = (0, 1, 2)
 
@@ -45,7 +48,9 @@ def division(number, folder):
 
 
 def trained(name, number, folder):
-    """The model of a run: read, gone on with, or trained."""
+    """The model of a run: the pretrained one, or read, gone on with, or trained."""
+    if number == 0:
+        return zoo.load(name)
     preset, home = pretrained.preset(name), folder / f"{name}_{number}"
     if (home / "card.json").exists():
         return zoo.load(home)
@@ -65,9 +70,10 @@ def run(options):
     for number in DIVISIONS:
         bits = {kind: scores(name, number, options)["nll"] / dimensions for kind, name in MODELS.items()}
         measured = {kind: evaluation.mean_and_error(values) for kind, values in bits.items()}
-        measured["difference"] = evaluation.mean_and_error(bits["planar"] - bits["diagonal"])
+        for name, (this, before) in DIFFERENCES.items():
+            measured[name] = evaluation.mean_and_error(bits[this] - bits[before])
         rows.append({"division": number, **measured})
-    columns = [*MODELS, "difference"]
+    columns = [*MODELS, *DIFFERENCES]
     means = {key: evaluation.mean_and_error([row[key]["value"] for row in rows]) for key in columns}
     report = {"num_samples": options.num_samples, "rows": rows, "mean": means, "versions": pretrained.versions()}
     write_json(RESULTS, report)
@@ -77,14 +83,15 @@ def run(options):
 
 def table(report):
     """Markdown lines."""
-    lines = ["| division | diagonal | planar | planar - diagonal |", "|---|---|---|---|"]
+    columns = [*MODELS, *DIFFERENCES]
+    lines = [f"| division | {' | '.join(columns)} |", "|---" * (1 + len(columns)) + "|"]
     entries = [(str(row["division"]), row) for row in report["rows"]] + [("mean", report["mean"])]
     for title, entry in entries:
-        cells = [f"{entry[k]['value']:.3f} ± {entry[k]['standard_error']:.3f}" for k in (*MODELS, "difference")]
+        cells = [f"{entry[k]['value']:.3f} ± {entry[k]['standard_error']:.3f}" for k in columns]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     note = (
         f"Bits per dimension of 200 test frames, three divisions of Frey faces, {report['num_samples']} samples, ± "
-        "standard errors: over the images, paired by image for the difference, and over the divisions for the means."
+        "standard errors: over the images, paired by image for differences, and over the divisions for the means."
     )
     return [*lines, "", note]
 
