@@ -152,4 +152,5 @@ def compute_of(card):
     seconds += before["seconds"] if before else 0
     about = "about " if "epochs_timed" in took else ""
     beside = f" with {origin}" if before else ""
-    return f"{said}, {about}{seconds / 3600:.1f} h on {cores} core{'s' if cores > 1 else ''}{beside}"
+    lasted = f"{seconds / 3600:.1f} h" if seconds >= 3600 else f"{seconds / 60:.0f} min"
+    return f"{said}, {about}{lasted} on {cores} core{'s' if cores > 1 else ''}{beside}"
