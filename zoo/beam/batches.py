@@ -53,7 +53,7 @@ def seed_of(key, seed):
 
 
 def arrays_of(batch, specs, seed):
-    """(keys, {input: array [N, ...]}): the rows of a batch that fit, as a signature takes them, and what failed.
+    """(keys, {input: array [N, ...]}, failed): the rows that fit, as a signature takes them, and those that do not.
 
     Args:
         specs: input -> `FieldSpec`. Labels that are not there are unknown, and what has a mask is observed.
