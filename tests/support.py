@@ -45,7 +45,7 @@ def lively(name, **config):
     if name == "deep_vae":
         return shaken(model)
     for weight in model.decoder.weights:
-        weight.assign(weight * 2.5)
+        weight.assign(weight * (6.0 if name == "kl_autoencoder" else 2.5))
     above = [getattr(layer, "head", None) for layer in model.upward] if deep else []
     if not model.latent_names:
         shaken(model, 0.5)
@@ -55,8 +55,9 @@ def lively(name, **config):
         head = getattr(head, "head", head)
         # A ladder's posterior is narrower than its prior, the less so the vaguer the evidence.
         raw_scale = [3.0, 3.0] if name == "lvae" else [1.0, 0.7]
-        head.dense.kernel.assign(head.dense.kernel * 0.5)
-        head.dense.bias.assign([0.0, 0.3, *raw_scale, 0.0, 0.3][: head.dense.bias.shape[0]])
+        last = head.convolution if name == "kl_autoencoder" else head.dense
+        last.kernel.assign(last.kernel * 0.5)
+        last.bias.assign([0.0, 0.3, *raw_scale, 0.0, 0.3][: last.bias.shape[0]])
     if hasattr(model, "m2"):
         model.posterior_head.dense.bias.assign([0.0, 0.3, 1.3, 1.3])
         for layer, factor, scale in (

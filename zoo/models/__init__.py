@@ -12,6 +12,7 @@ from zoo.models import (  # noqa: F401
     hvi_vae,
     iwae,
     jmvae,
+    kl_autoencoder,
     lvae,
     m1,
     m1_m2,

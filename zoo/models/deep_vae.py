@@ -18,7 +18,7 @@ import tensorflow as tf
 from zoo.distributions import independent_normal
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.hierarchy import Hierarchy
-from zoo.networks.convolutional import halvings
+from zoo.networks.convolutional import halvings, over_rows
 from zoo.networks.mlp import Chain
 from zoo.networks.residual import Bottleneck, BottomUp, TopDown, kernel_at
 from zoo.numerics import cut, soft_scale
@@ -162,15 +162,6 @@ def resolutions(data_shape, num_blocks):
             f"{sizes[-1]}, and {LARGEST_TOP} pixels a side are the most; give it {more} more numbers"
         )
     return sizes
-
-
-def over_rows(function, *codes):
-    """A function of maps [N, h, w, C] on codes [..., h, w, C]: the leading axes are folded into one and unfolded."""
-    if codes[0].shape.rank == 4:
-        return function(*codes)
-    lead = tf.unstack(tf.shape(codes[0]))[:-3]
-    found = function(*(tf.reshape(code, [-1, *code.shape[-3:]]) for code in codes))
-    return tf.nest.map_structure(lambda y: tf.reshape(y, [*lead, *y.shape[1:]]), found)
 
 
 def spread_like(maps, code):

@@ -25,7 +25,8 @@ from zoo.likelihoods.normal import Normal
 from zoo.models.inputs import checked
 from zoo.models.labels import LabelledGenerator
 from zoo.models.m2 import M2, expected_kl
-from zoo.models.vae import VAE, copy_layers
+from zoo.models.one_latent import copy_layers
+from zoo.models.vae import VAE
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 from zoo.registry import LIKELIHOODS, register

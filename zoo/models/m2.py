@@ -23,7 +23,8 @@ import tensorflow_probability as tfp
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.models.inputs import checked
 from zoo.models.labels import LabelledGenerator
-from zoo.models.vae import VAE, closed_form_kl
+from zoo.models.one_latent import closed_form_kl
+from zoo.models.vae import VAE
 from zoo.networks.labelled import LabelledDense
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded

@@ -125,6 +125,51 @@ def cropped(x, rows, columns):
     return crop(x)
 
 
+def downward(filters, activation, batch_norm=False, gated=False, num_blocks=0):
+    """A 4x4 convolution of stride 2 and residual blocks per entry of `filters`, as a list of layers."""
+    layers = []
+    for channels in filters:
+        layers += convolution(keras.layers.Conv2D, channels, 4, 2, activation, batch_norm, gated)
+        layers += [Residual(channels, activation) for _ in range(num_blocks)]
+    return layers
+
+
+def upward(sizes, filters, channels, activation, batch_norm=False, gated=False, num_blocks=0):
+    """The mirror image of `downward`, from maps of `filters[-1]` to maps of `channels`, without an activation there.
+
+    Transposed convolutions have kernel 4 and stride 2, which are right on the LiteRT GPU path at any size
+    (kernels 3 and 5 are silently wrong at odd sizes); a stage that came from an odd side is cropped.
+
+    Args:
+        sizes: of `halvings`.
+    """
+    layers, transposed = [], keras.layers.Conv2DTranspose
+    for stage in reversed(range(len(filters))):
+        layers += [Residual(filters[stage], activation) for _ in range(num_blocks)]
+        if stage:
+            layers += convolution(transposed, filters[stage - 1], 4, 2, activation, batch_norm, gated)
+        else:
+            layers += [transposed(channels, 4, strides=2, padding="same")]
+        extra = [2 * small - large for small, large in zip(sizes[stage + 1], sizes[stage], strict=True)]
+        if any(extra):
+            layers.append(Crop(*extra))
+    return layers
+
+
+def decoder_of(layers):
+    """The decoder that ends in the layers of `upward`: their last convolution is its output layer."""
+    return Chain(layers, name="decoder", output_index=-2 if isinstance(layers[-1], Crop) else -1)
+
+
+def over_rows(function, *codes):
+    """A function of maps [N, h, w, C] on codes [..., h, w, C]: the leading axes are folded into one and unfolded."""
+    if codes[0].shape.rank == 4:
+        return function(*codes)
+    lead = tf.unstack(tf.shape(codes[0]))[:-3]
+    found = function(*(tf.reshape(code, [-1, *code.shape[-3:]]) for code in codes))
+    return tf.nest.map_structure(lambda y: tf.reshape(y, [*lead, *y.shape[1:]]), found)
+
+
 @ENCODERS.register("conv")
 def conv_encoder(
     data_shape, filters=None, hidden_units=(256,), activation="silu", batch_norm=False, gated=False, num_blocks=0
@@ -141,10 +186,7 @@ def conv_encoder(
     """
     filters = default_filters(data_shape) if filters is None else filters
     halvings(data_shape, filters)
-    layers = []
-    for channels in filters:
-        layers += convolution(keras.layers.Conv2D, channels, 4, 2, activation, batch_norm, gated)
-        layers += [Residual(channels, activation) for _ in range(num_blocks)]
+    layers = downward(filters, activation, batch_norm, gated, num_blocks)
     layers += [keras.layers.Flatten(), *dense_layers(hidden_units, activation, batch_norm, gated)]
     return Chain(layers, name="encoder")
 
@@ -153,26 +195,12 @@ def conv_encoder(
 def conv_decoder(
     output_shape, filters=None, hidden_units=(256,), activation="silu", batch_norm=False, gated=False, num_blocks=0
 ):
-    """[N, D] -> [N, *output_shape], the encoder's mirror image.
-
-    Transposed convolutions have kernel 4 and stride 2, which are right on the LiteRT GPU path at any size
-    (kernels 3 and 5 are silently wrong at odd sizes); a stage that came from an odd side is cropped.
-    """
+    """[N, D] -> [N, *output_shape], the encoder's mirror image."""
     filters = default_filters(output_shape) if filters is None else filters
     sizes = halvings(output_shape, filters)
     height, width = sizes[-1]
     layers = dense_layers(tuple(reversed(hidden_units)), activation, batch_norm, gated)
     layers += dense_layers([height * width * filters[-1]], activation, batch_norm)
     layers += [keras.layers.Reshape((height, width, filters[-1]))]
-    transposed = keras.layers.Conv2DTranspose
-    for stage in reversed(range(len(filters))):
-        layers += [Residual(filters[stage], activation) for _ in range(num_blocks)]
-        if stage:
-            layers += convolution(transposed, filters[stage - 1], 4, 2, activation, batch_norm, gated)
-        else:
-            layers += [transposed(output_shape[-1], 4, strides=2, padding="same")]
-            output_index = len(layers) - 1
-        extra = [2 * small - large for small, large in zip(sizes[stage + 1], sizes[stage], strict=True)]
-        if any(extra):
-            layers.append(Crop(*extra))
-    return Chain(layers, name="decoder", output_index=output_index)
+    layers += upward(sizes, filters, output_shape[-1], activation, batch_norm, gated, num_blocks)
+    return decoder_of(layers)

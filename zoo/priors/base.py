@@ -37,18 +37,22 @@ class Prior(keras.layers.Layer):
 
 @PRIORS.register("standard_normal")
 class StandardNormal(Prior):
-    """N(0, I)."""
+    """N(0, I).
+
+    Args:
+        latent_dim: D, or the shape of a map.
+    """
 
     def __init__(self, latent_dim):
         super().__init__(name="prior")
-        self.latent_dim = latent_dim
+        self.shape = [latent_dim] if isinstance(latent_dim, int) else list(latent_dim)
         self.built = True
 
     def distribution(self):
-        return tfd.Independent(tfd.Normal(tf.zeros([self.latent_dim]), tf.ones([self.latent_dim])), 1)
+        return tfd.Independent(tfd.Normal(tf.zeros(self.shape), tf.ones(self.shape)), len(self.shape))
 
     def draw(self, seeds):
-        return normal_rows(seeds, [self.latent_dim])
+        return normal_rows(seeds, self.shape)
 
     def quantiles(self, probabilities):
         return tf.math.ndtri(probabilities)
