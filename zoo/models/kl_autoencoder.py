@@ -25,7 +25,12 @@ from zoo.registry import PRIORS, register
 
 
 @register(
-    "kl_autoencoder", "pictures as small maps, sharp by an adversary, for latent diffusion", "Rombach et al. 2022"
+    "kl_autoencoder",
+    "pictures as small maps, sharp by an adversary, for latent diffusion",
+    "Rombach et al. 2022",
+    likelihood={"name": "normal", "scale": "learned"},
+    beta=1e-6,
+    penalties=["patch_gan"],
 )
 @keras.saving.register_keras_serializable("zoo")
 class KLAutoencoder(OneLatent):
@@ -40,9 +45,8 @@ class KLAutoencoder(OneLatent):
         num_blocks: residual blocks at each stage.
         latent_channels: C.
         likelihood: any that has numbers for each pixel.
-        beta: weight of the KL.
-        penalties: as everywhere; () leaves the adversary out.
-        **kwargs: `bound`, `num_samples`, `binarize`, `masked`, `seed`: see `LatentVariableModel`.
+        **kwargs: `bound`, `num_samples`, `beta`, `penalties`, `binarize`, `masked`, `seed`: see `LatentVariableModel`;
+            `penalties=[]` leaves the adversary out.
 
     Raises:
         InvalidInput: no image, or one that is too small for so many stages.
@@ -54,14 +58,12 @@ class KLAutoencoder(OneLatent):
         filters=(32, 64),
         num_blocks=1,
         latent_channels=4,
-        likelihood={"name": "normal", "scale": "learned"},  # noqa: B006  (never changed)
-        beta=1e-6,
-        penalties=("patch_gan",),
+        likelihood="bernoulli",
         **kwargs,
     ):
         check_positive(data_shape=tuple(data_shape), latent_channels=latent_channels)
         sizes = halvings(tuple(data_shape), filters)
-        super().__init__(beta=beta, penalties=penalties, **kwargs)
+        super().__init__(**kwargs)
         self.latent_shape = (*sizes[-1], latent_channels)
         with seeded(self.seed):
             self.make_likelihood(data_shape, likelihood)
@@ -78,7 +80,7 @@ class KLAutoencoder(OneLatent):
         adversary = {"name": "patch_gan", "filters": [4], "learning_rate": 1e-3}
         return {
             "adversary": {**sizes, "likelihood": "bernoulli", "penalties": [adversary]},
-            "odd colours": {**sizes, "data_shape": (7, 5, 3), "filters": [4, 4], "penalties": []},
+            "odd colours": {**sizes, "data_shape": (7, 5, 3), "filters": [4, 4], "likelihood": "normal"},
         }
 
     def decoded(self, code):
