@@ -11,7 +11,7 @@ import zoo
 from zoo import pictures
 from zoo.errors import InvalidInput
 from zoo.models.deep_vae import UNIT
-from zoo.networks.residual import doubled
+from zoo.networks.residual import convolved_doubled, doubled
 from zoo.training import run as training
 
 tfd = tfp.distributions
@@ -34,7 +34,31 @@ class Decoder(keras.layers.Layer):
     def call(self, z):
         deep = self.deep[0]
         state = deep.descend(0, deep.start([tf.shape(z)[0]]), tf.reshape(z, [-1, 4, 4, 2]))
-        return deep.decoder.output_layer(state)
+        return deep.decoder.output(state)
+
+
+@pytest.mark.parametrize("filters", [1, 3])
+@pytest.mark.parametrize("sizes", [[(8, 6)], [(7, 5)], [(8, 6), (15, 11)], [(7, 6), (13, 12)]])
+def test_a_convolution_of_doubled_maps_is_made_before_they_are_doubled(sizes, filters):
+    random = np.random.RandomState(0)
+    convolution, x = keras.layers.Conv2D(filters, 3, padding="same"), tf.constant(random.normal(size=(2, 4, 3, 8)))
+    convolution.build((None, None, None, 8))
+    convolution.set_weights([random.normal(size=w.shape) for w in convolution.weights])
+    x, found = tf.cast(x, tf.float32), []
+    for function in (lambda x: convolved_doubled(convolution, x, sizes), lambda x: convolution(largest(x, sizes))):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = function(x)
+            cost = tf.reduce_sum(y**2)
+        found.append((y, *tape.gradient(cost, [x, convolution.kernel.value, convolution.bias.value])))
+    for ours, plain in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=1e-5 * np.max(np.abs(plain)))
+
+
+def largest(x, sizes):
+    for size in sizes:
+        x = doubled(x, size)
+    return x
 
 
 def test_one_level_with_a_plain_prior_is_the_vae():

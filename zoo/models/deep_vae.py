@@ -80,6 +80,8 @@ class DeepVAE(Hierarchy):
         with seeded(self.seed + 1):
             kernels = [kernel_at(self.sizes[place]) for place in self.decoder.places]
             heads = [Bottleneck(2 * latent_channels, width // 4, kernel, self.levels) for kernel in kernels]
+            for head in heads:
+                head.build((None, None, None, 2 * width))  # of the state and the activations beside it
             self.posterior_head = Chain(heads, name="posterior")
 
     @classmethod
@@ -105,14 +107,12 @@ class DeepVAE(Hierarchy):
         return over_rows(self.again(lambda *both: self.decoder.descend(level, *both)), code, z)
 
     def posterior_pick(self, x, take):
-        found, spread = self.encoder(x, again=self.again), {}
+        found = self.encoder(x, again=self.again)
 
         def pick(level, prior, code):
-            place = self.decoder.places[level]
-            if place not in spread:
-                spread[place] = spread_like(found[place], code)
             head = self.posterior_head.layers[level]
-            q = self.gaussian(lambda *both: head(tf.concat(both, -1)), code, spread[place])
+            told = self.again(head.hear)(found[self.decoder.places[level]])
+            q = self.gaussian(head, code, spread_like(told, code))
             return take(level, q), q
 
         return pick
@@ -136,7 +136,7 @@ class DeepVAE(Hierarchy):
     # The contract
 
     def decoded(self, code):
-        return self.likelihood_head(over_rows(self.decoder.output_layer, code))
+        return self.likelihood_head(over_rows(self.decoder.output, code))
 
     def explained(self, code):
         return {self.fields_of("data")[0]: self.decoded(code)}
@@ -165,7 +165,8 @@ def resolutions(data_shape, num_blocks):
 
 
 def spread_like(maps, code):
-    """Maps [B, h, w, C] for each of the draws that a code [..., B, h, w, C] has."""
+    """Maps [B, h, w, F] for each of the draws that a code [..., B, h, w, C] has."""
     if code.shape.rank == 4:
         return maps
-    return tf.reshape(maps, tf.shape(code)) if code.shape[0] == 1 else tf.broadcast_to(maps, tf.shape(code))
+    shape = tf.concat([tf.shape(code)[:-1], maps.shape[-1:]], 0)
+    return tf.reshape(maps, shape) if code.shape[0] == 1 else tf.broadcast_to(maps, shape)

@@ -32,10 +32,23 @@ class Bottleneck(keras.layers.Layer):
             convolution.build(shape)
             shape = convolution.compute_output_shape(shape)
 
-    def call(self, x):
+    def call(self, x, told=None):
+        """`told` is what `hear` makes of further channels, where x has the first ones alone."""
         for convolution in self.convolutions:
-            x = convolution(keras.ops.silu(x))
+            x = keras.ops.silu(x)
+            x, told = (convolution(x) if told is None else told + self.product(x, 0)), None
         return x
+
+    def hear(self, x):
+        """The share of x, the last channels of the input, in what the first convolution gives."""
+        bias = tf.cast(tf.convert_to_tensor(self.convolutions[0].bias), x.dtype)
+        return bias + self.product(keras.ops.silu(x), -x.shape[-1])
+
+    def product(self, x, start):
+        """The first convolution of those of its channels that begin at `start`, without its bias."""
+        kernel = tf.cast(tf.convert_to_tensor(self.convolutions[0].kernel), x.dtype)
+        start %= kernel.shape[2]
+        return tf.nn.conv2d(x, kernel[:, :, start : start + x.shape[-1]], 1, "SAME")
 
     def compute_output_shape(self, shape):
         return self.convolutions[-1].compute_output_shape(shape)
@@ -92,7 +105,7 @@ class TopDown(keras.layers.Layer):
 
     def __init__(self, sizes, num_levels, width, latent_channels, filters):
         super().__init__(name="decoder")
-        self.sizes = [tuple(size) for size in sizes]
+        self.sizes, self.width = [tuple(size) for size in sizes], width
         self.places = [place for place, count in enumerate(num_levels) for _ in range(count)]
         kernels = [kernel_at(sizes[place]) for place in self.places]
         depth = 2 * len(kernels)
@@ -102,6 +115,7 @@ class TopDown(keras.layers.Layer):
         self.projections = [quiet_convolution(width, depth) for _ in kernels]
         self.residuals = [Bottleneck(width, width // 4, kernel, depth) for kernel in kernels]
         self.output_layer = keras.layers.Conv2D(filters, 3, padding="same")
+        self.output_layer.build((None, *sizes[0], width))
         self.built = True
 
     def start(self, lead):
@@ -109,13 +123,43 @@ class TopDown(keras.layers.Layer):
         return tf.zeros([*lead, 1, 1, 1], self.compute_dtype) + tf.cast(self.origin, self.compute_dtype)
 
     def descend(self, level, state, z):
-        """The state below a level, at the resolution of the next, or of the image."""
+        """The state below a level, at the resolution of the next; of the last, at its own."""
         state = state + self.projections[level](z)
         state = state + self.residuals[level](state)
-        below = self.places[level - 1] if level else 0
-        for place in reversed(range(below, self.places[level])):
+        for place in reversed(range(self.places[max(level - 1, 0)], self.places[level])):
             state = doubled(state, self.sizes[place])
         return state
+
+    def output(self, state):
+        """[N, H, W, filters] of the state below the last level: the output layer's, of the state at that resolution."""
+        sizes = list(reversed(self.sizes[: self.places[0]]))
+        if sizes and 9 * self.output_layer.filters <= self.width:
+            return convolved_doubled(self.output_layer, state, sizes)
+        for size in sizes:
+            state = doubled(state, size)
+        return self.output_layer(state)
+
+
+def convolved_doubled(convolution, x, sizes):
+    """A 3x3 convolution to few channels, of x [N, h, w, C] doubled to each of `sizes` in turn.
+
+    The products of the nine places of its kernel are made where x is, and these are doubled: a quarter of the work.
+    """
+    _, _, channels, filters = convolution.kernel.shape
+    kernel = tf.reshape(
+        tf.transpose(tf.cast(tf.convert_to_tensor(convolution.kernel), x.dtype), [2, 0, 1, 3]),
+        [1, 1, channels, 9 * filters],
+    )
+    products = tf.nn.conv2d(x, kernel, 1, "SAME")
+    for size in sizes:
+        products = doubled(products, size)
+    height, width = sizes[-1]
+    products = tf.pad(products, [[0, 0], [1, 1], [1, 1], [0, 0]])
+    total = tf.cast(tf.convert_to_tensor(convolution.bias), x.dtype)
+    for place in range(9):
+        row, column, start = place // 3, place % 3, place * filters
+        total += products[:, row : row + height, column : column + width, start : start + filters]
+    return total
 
 
 def doubled(x, size):

@@ -7,6 +7,7 @@ from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
 MOST_COLUMNS = 4
+FEW = 10  # labels that have a colour of their own
 
 
 @PICTURES.register("latents")
@@ -31,14 +32,16 @@ def latents(subject, count=2000):
         labels = None if labels is None else np.repeat(labels, inputs["length"])
     columns = min(len(codes), MOST_COLUMNS)
     rows = -(-len(codes) // columns)
-    figure, axes = new_figure(6 * columns, 5 * rows, rows=rows, columns=columns)
+    side = 5 if len(codes) <= MOST_COLUMNS else 3.5
+    figure, axes = new_figure(1.2 * side * columns, side * rows, rows=rows, columns=columns)
     for axis in np.ravel(axes)[len(codes) :]:
         axis.set_axis_off()
     for axis, (name, z) in zip(np.ravel(axes), codes.items(), strict=False):
         points = scatter(axis, name, np.reshape(z, (len(z), -1)), labels)
     figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test examples")
     if labels is not None:
-        figure.colorbar(points, label="label", ticks=range(int(labels.max()) + 1))
+        ticks = range(int(labels.max()) + 1) if labels.max() < FEW else None
+        figure.colorbar(points, ax=axes, label="label", ticks=ticks)
     return figure
 
 
@@ -51,6 +54,7 @@ def scatter(axis, name, z, labels):
         z, names = PCA(2).fit_transform(z), (f"{name}, first principal component", "second principal component")
     if z.shape[1] == 1:
         z, names = np.pad(z, ((0, 0), (0, 1))), (f"{name}, its one unit", "")
-    points = axis.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap="tab10" if labels is not None else None)
-    axis.set(xlabel=names[0], ylabel=names[1], aspect="equal")
+    colours = "tab10" if labels is not None and labels.max() < FEW else None
+    points = axis.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap=colours)
+    axis.set(xlabel=names[0], ylabel=names[1], aspect="equal", adjustable="datalim")
     return points
