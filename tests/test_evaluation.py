@@ -57,6 +57,44 @@ def test_draws_that_overflow_weigh_nothing_and_are_counted(share, monkeypatch):
     assert not {"elbo", "reconstruction"} & metrics.keys() and "active_units" in metrics
 
 
+def test_an_evaluation_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
+    model, calls, measured = lively("vae"), [], evaluation.Estimator.__call__
+    data = tf.data.Dataset.from_tensor_slices({"x": ALL_IMAGES}).batch(4)
+
+    def counted(estimator, fields, seed):
+        calls.append(seed)
+        if len(calls) == stop:
+            raise KeyboardInterrupt
+        return measured(estimator, fields, seed)
+
+    def evaluated(seed=0):
+        kept = evaluation.Kept(tmp_path / "kept")
+        return kept, zoo.evaluate(model, data, num_samples=20, seed=seed, kept=kept)
+
+    whole = zoo.evaluate(model, data, num_samples=20)
+    monkeypatch.setattr(evaluation.Estimator, "__call__", counted)
+    stop = 3
+    with pytest.raises(KeyboardInterrupt):
+        evaluated()
+    assert "going on" not in capsys.readouterr().err
+    stop, broken = None, sorted((tmp_path / "kept").iterdir())[0]
+    calls.clear()
+    kept, metrics = evaluated()
+    assert metrics == whole and [start for _, start in calls] == [8, 12]
+    assert "going on with an evaluation that was stopped" in capsys.readouterr().err
+    broken.write_bytes(b"PK")
+    calls.clear()
+    assert evaluated()[1] == whole and len(calls) == 1
+    calls.clear()
+    assert evaluated(seed=1)[1] != whole and len(calls) == 4, "other draws"
+    calls.clear()
+    model.weights[0].assign(model.weights[0] + 0.1)
+    evaluated()
+    assert len(calls) == 4, "other weights"
+    kept.clear()
+    assert len(list((tmp_path / "kept").iterdir())) == 8, "what others keep stays"
+
+
 def test_a_chunk_is_as_large_as_its_widest_tensor_allows(monkeypatch):
     """Of what grows with the draws, whatever layer makes it; and an explicit number is taken as it is."""
     model = small("vae", decoder={"name": "mlp", "hidden_units": [8, 5000]})

@@ -35,6 +35,8 @@ def evaluate(
     """Measure NLL, ELBO, KL, active units, errors, and which latents are unused; or, by annealed chains, NLL alone.
 
     Example: zoo evaluate vae_mnist --num-samples 5000
+
+    What was stopped goes on when it is called again; not so --ais and --refine.
     """
     if versus and ais:
         raise InvalidInput("--versus compares importance-weighted estimates: leave out --ais or --versus")
@@ -53,14 +55,15 @@ def evaluate(
     batches = evaluation.test_data(model, data, split=split, limit=limit)
     settings = {"num_samples": num_samples, "limit": limit, "seed": seed}
     lengths = {"num_chains": chains, "num_temperatures": temperatures} if ais else {}
+    kept = evaluation.Kept(pretrained.kept_folder(card))
     with progress(f"evaluating {name}") as report:
         if ais:
             metrics = evaluation.annealed_importance(model, batches, progress=report, **settings, **lengths)
         elif versus:
             other = pretrained.load(versus)
-            metrics = evaluation.compare(model, other, batches, progress=report, **settings)
+            metrics = evaluation.compare(model, other, batches, progress=report, kept=kept, **settings)
         else:
-            metrics = evaluation.evaluate(model, batches, progress=report, refine=refine, **settings)
+            metrics = evaluation.evaluate(model, batches, progress=report, refine=refine, kept=kept, **settings)
     if update:
         given = arguments_given(num_samples, split, limit, seed)
         given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
@@ -69,6 +72,7 @@ def evaluate(
         measured = paired(metrics, versus) if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(home, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)
+    kept.clear()
     said = "sequences" if {"elbo_per_step", "nll_per_step_difference"} & metrics.keys() else "images"
     lines = [*(metric_line(*item, said) for item in metrics.items()), *evaluation.collapse_report(metrics)]
     return show(metrics if json else lines, json)

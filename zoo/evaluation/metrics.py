@@ -14,6 +14,7 @@ from zoo.data import check_batch, load_dataset, takes_labels
 from zoo.data.blocks import told
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator, real_steps, size_of
+from zoo.evaluation.kept import owner_of
 from zoo.registry import METRICS
 
 ACTIVE_VARIANCE = 0.01
@@ -90,16 +91,26 @@ def read(dataset):
         yield from dataset
 
 
-def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, draws_per_chunk=None):
-    """Name -> [N] arrays of one number per example, "units/<latent>" -> [N, D], "location/<latent>" -> [M, D]."""
+def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, draws_per_chunk=None, kept=None):
+    """Name -> [N] arrays of one number per example, "units/<latent>" -> [N, D], "location/<latent>" -> [M, D].
+
+    `kept` is None, or a `Kept` that holds the numbers of each batch until it is cleared.
+    """
     check_positive(num_samples=num_samples)
     estimator = Estimator(model, num_samples, draws_per_chunk)
     measures = [metric.measure for metric in offered(model) if metric.measure]
-    parts = []
-    for batch in examples(model, dataset, limit, progress):
-        parts.append(estimator(batch.fields, seed=(seed, batch.start)))
+    owner = kept and owner_of(model, num_samples, seed, draws_per_chunk)
+
+    def measured(batch):
+        found = estimator(batch.fields, seed=(seed, batch.start))
         for measure in measures:
-            parts[-1] |= measure(model, batch)
+            found |= measure(model, batch)
+        return found
+
+    parts = [
+        kept.numbers(owner, batch, lambda: measured(batch)) if kept else measured(batch)  # noqa: B023  (called here)
+        for batch in examples(model, dataset, limit, progress)
+    ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from zoo.data import load_dataset, source_settings, takes_labels
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
+from zoo.evaluation.kept import Kept
 from zoo.evaluation.metrics import UNUSED_KL, examples, mean_and_error, per_example, summary
 from zoo.evaluation.refinement import REFINEMENTS, refined
 from zoo.quiet import waiting
@@ -27,6 +28,7 @@ def evaluate(
     seed: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
     refine: str | dict[str, Any] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The metrics of a card, over every example of a data set.
 
@@ -43,6 +45,8 @@ def evaluate(
         refine: "hmc" also measures the posterior by Hamiltonian Monte Carlo from the encoder's draws (how much better
             its reconstructions are, R-hat, effective sample size): see `sample_posterior`. It takes a thousand times
             the time of a reconstruction, so give a limit.
+        kept: a `Kept`, which holds the numbers of each batch on the disk: the same call goes on with them after a stop.
+            Clear it when all is done.
 
     Returns:
         Name -> {"value", "standard_error", "num_examples", ...} of every metric whose needs the model meets; see
@@ -55,7 +59,7 @@ def evaluate(
     """
     sampler = None if refine is None else REFINEMENTS.create(refine, model=model)
     with waiting("evaluating") if progress is None else contextlib.nullcontext():
-        scores = per_example(model, dataset, num_samples, limit, seed, progress)
+        scores = per_example(model, dataset, num_samples, limit, seed, progress, kept=kept)
         metrics = summary(model, scores, num_samples)
         if sampler:
             metrics |= refined(sampler, dataset, scores["reconstruction"], limit, seed, progress)
@@ -81,6 +85,7 @@ def compare(
     limit: int | None = None,
     seed: int = 0,
     progress: Callable[[int, int | None], None] | None = None,
+    kept: Kept | None = None,
 ) -> dict[str, dict[str, Any]]:
     """The difference in NLL, `model` minus `other`, on the same images: negative where `model` is better.
 
@@ -93,7 +98,7 @@ def compare(
         raise InvalidInput(f"one model binarises ({model.binarize!r}), the other does not: they score different data")
     for each in (model, other):
         each.require("a comparison of likelihoods", ["bound"])
-    scores = [per_example(m, dataset, num_samples, limit, seed, progress) for m in (model, other)]
+    scores = [per_example(m, dataset, num_samples, limit, seed, progress, kept=kept) for m in (model, other)]
     pair, extra = [each["nll"] for each in scores], {"num_samples": num_samples}
     found = {"nll_difference": mean_and_error(pair[0] - pair[1], **extra)}
     if "steps" in scores[0]:

@@ -1,6 +1,6 @@
 """Pretrained models: a folder with `card.json` and weights. Imports TensorFlow only when a model is made."""
 
-from zoo.pretrained.remote import cache_folder, clear_cache, is_elsewhere, list_cache
+from zoo.pretrained.remote import cache_folder, clear_cache, is_elsewhere, kept_folder, list_cache
 from zoo.pretrained.store import (
     fetch,
     folder,
@@ -20,6 +20,7 @@ __all__ = [
     "fetch",
     "folder",
     "is_elsewhere",
+    "kept_folder",
     "list_cache",
     "list_pretrained",
     "list_recipes",

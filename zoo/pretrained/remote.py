@@ -154,6 +154,13 @@ def into_cache():
         raise CannotWrite(f"{error}; the variable ZOO_CACHE names another cache") from error
 
 
+def kept_folder(card):
+    """Where the numbers of an evaluation that is not done are: in the cache, listed and cleared as a model is."""
+    return (
+        cache_folder() / sha256(f"evaluation {card['weights']['sha256']}".encode())[:KEY] / f"evaluation_{card['name']}"
+    )
+
+
 def list_cache():
     """What the cache holds: [{"name", "bytes", "folder"}]."""
     homes = sorted(cache_folder().glob(f"{'[0-9a-f]' * KEY}/*/"), key=lambda home: (home.name, home))
