@@ -148,7 +148,7 @@ def test_a_piece_of_source_is_shown_without_its_docstring():
         "def elbo(trace):",
         "    return trace.reconstruction + trace.entropy - sum(trace.kl.values())",
     ]
-    assert "Trace(" in pages.source("zoo/models/vae.py", "VAE.passed", "trace =")
+    assert "Trace(" in pages.source("zoo/models/one_latent.py", "OneLatent.passed", "trace =")
     with pytest.raises(StopIteration):
         pages.source("zoo/objectives/bounds.py", "elbow")
 
