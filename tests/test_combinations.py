@@ -86,6 +86,7 @@ def test_it_is_exported(name, tmp_path):
 REFUSED = {
     ("vamp_vae", "point"),
     ("deep_vae", "normal_mixture"),
+    ("kl_autoencoder", "normal_mixture"),
     *(("dmm", part) for part in ("full_covariance", "rank_one_precision", "point")),
 }
 OTHERS = [(name, part) for name in CLASSES for part in (*OF_DATA, *POSTERIORS)]

@@ -3,6 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.numerics import softmax
+
 from zoo.distributions.pixels import DiscretizedLogistic, PixelDistribution
 
 tfd = tfp.distributions
@@ -71,5 +73,5 @@ class LogisticMixture(PixelDistribution):
         means = []
         for place in range(len(self.locs)):
             means.append(self.channel(place, means).mean())
-        weights = tf.nn.softmax(self.logits)
+        weights = softmax(self.logits)
         return tf.concat([tf.reduce_sum(weights * mean, -1, keepdims=True) for mean in means], -1)

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from zoo import priors  # noqa: F401  (registers them)
 from zoo.distributions import independent_normal
-from zoo.errors import check_positive
+from zoo.errors import InvalidInput, check_positive
 from zoo.models.one_latent import OneLatent
 from zoo.networks.convolutional import decoder_of, downward, halvings, over_rows, upward
 from zoo.networks.mlp import Chain
@@ -49,7 +49,7 @@ class KLAutoencoder(OneLatent):
             `penalties=[]` leaves the adversary out.
 
     Raises:
-        InvalidInput: no image, or one that is too small for so many stages.
+        InvalidInput: no image, one that is too small for so many stages, or a likelihood that is not of pixels.
     """
 
     def __init__(
@@ -67,7 +67,9 @@ class KLAutoencoder(OneLatent):
         self.latent_shape = (*sizes[-1], latent_channels)
         with seeded(self.seed):
             self.make_likelihood(data_shape, likelihood)
-            channels = self.likelihood_head.decoder_shape[-1]
+            *size, channels = self.likelihood_head.decoder_shape
+            if tuple(size) != sizes[0]:
+                raise InvalidInput(f"a kl_autoencoder needs a likelihood of pixels, not {likelihood!r}")
             self.encoder = Chain(downward(filters, "silu", num_blocks=num_blocks), name="encoder")
             widen = keras.layers.Conv2D(filters[-1], 3, padding="same", activation="silu")
             self.decoder = decoder_of([widen, *upward(sizes, filters, channels, "silu", num_blocks=num_blocks)])
