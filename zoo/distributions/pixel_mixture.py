@@ -3,9 +3,8 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-from zoo.numerics import softmax
-
 from zoo.distributions.pixels import DiscretizedLogistic, PixelDistribution
+from zoo.numerics import softmax
 
 tfd = tfp.distributions
 
