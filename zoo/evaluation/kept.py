@@ -28,7 +28,7 @@ class Kept:
         self.folder, self.used, self.told = pathlib.Path(folder), [], False
 
     def numbers(self, owner, batch, measure):
-        """Name -> array: what `measure()` gives for the `Examples` of a batch, from the disk where it is there.
+        """Name -> array: what `measure(batch)` gives for the `Examples` of a batch, from the disk where it is there.
 
         Args:
             owner: of `owner_of`.
@@ -42,7 +42,7 @@ class Kept:
         with contextlib.suppress(OSError, ValueError, zipfile.BadZipFile), np.load(path, allow_pickle=False) as found:
             self.tell(f"going on with an evaluation that was stopped, from {self.folder}")
             return dict(found)
-        found, content = measure(), io.BytesIO()
+        found, content = measure(batch), io.BytesIO()
         np.savez(content, **found)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ class Kept:
 
 
 def owner_of(model, *settings):
-    """Bytes that say of which weights numbers are, of which code, and how they are measured."""
+    """Bytes that say of which model and weights numbers are, and with which settings they are measured."""
     said = [model.registry_name, model.get_config(), tf.__version__, *settings]
     found = hashlib.sha256(json.dumps(said, default=str).encode())
     for weight in model.weights:

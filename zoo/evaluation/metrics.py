@@ -108,7 +108,7 @@ def per_example(model, dataset, num_samples, limit=None, seed=0, progress=None, 
         return found
 
     parts = [
-        kept.numbers(owner, batch, lambda: measured(batch)) if kept else measured(batch)  # noqa: B023  (called here)
+        kept.numbers(owner, batch, measured) if kept else measured(batch)
         for batch in examples(model, dataset, limit, progress)
     ]
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

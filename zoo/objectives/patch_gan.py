@@ -47,7 +47,7 @@ class PatchGAN(Adversary):
         self.discriminator = Chain([*stages, keras.layers.Conv2D(1, 3, padding="same")], name="discriminator")
 
     def value(self, p, model):
-        (field,) = model.fields_of("data")[:1]
+        field = model.fields_of("data")[0]
         shape = model.data_spec[field].shape
         halvings(shape, self.filters)
         if model.masked:
