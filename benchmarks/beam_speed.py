@@ -12,7 +12,6 @@ import json
 import multiprocessing
 import os
 import pathlib
-import resource
 import shutil
 import statistics
 import tempfile
@@ -107,8 +106,10 @@ def raced(connection, endpoint, folder, repeats):
 
 def grown(connection, rows, folder):
     """In a process of its own: the most memory of a pipeline over so many rows, in bytes."""
+    from zoo.training.timing import peak_memory
+
     piped("encode", rows, folder, folder / "out")
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    connection.send(peak_memory())
 
 
 def in_process(function, *arguments):

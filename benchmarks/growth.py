@@ -15,7 +15,6 @@ import contextlib
 import json
 import math
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -63,6 +62,7 @@ def measure(curve, size, rounds):
     import tensorflow as tf
 
     import zoo
+    from zoo.training.timing import peak_memory
 
     replicas = size if curve == "replicas" else 1
     if replicas > 1:
@@ -86,7 +86,7 @@ def measure(curve, size, rounds):
         begun = time.perf_counter()
         update()
         seconds.append(time.perf_counter() - begun)
-    return {"seconds": min(seconds), "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+    return {"seconds": min(seconds), "peak_mb": peak_memory() / 2**20}
 
 
 def updater(strategy, model, batch):

@@ -11,7 +11,6 @@ Seconds are those of all threads of a step together.
 import argparse
 import json
 import pathlib
-import resource
 import subprocess
 import sys
 import time
@@ -21,29 +20,26 @@ BLOCKS = {12: (5, 4, 2, 1), 24: (10, 8, 4, 2), 48: (20, 16, 8, 4)}
 SETTINGS = {"data_shape": (32, 32, 3), "width": 64, "latent_channels": 8, "likelihood": "discretized_logistic_mixture"}
 
 
-def peak():
-    """The largest memory that this process has had, in MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def measure(depth, rematerialize, batch_size, steps):
     """{"peak_mb", "activations_mb", "seconds", "loss"} of a side, in this process."""
     import numpy as np
     import tensorflow as tf
 
     import zoo
+    from zoo.training.timing import peak_memory
 
     model = zoo.create("deep_vae", num_blocks=BLOCKS[depth], rematerialize=rematerialize, seed=0, **SETTINGS)
     model.compile("adam")
     x = np.random.RandomState(0).randint(0, 256, (batch_size, 32, 32, 3)).astype("uint8")
     step = tf.function(model.train_step, input_signature=[{"x": tf.TensorSpec((None, 32, 32, 3), "uint8")}])
     step({"x": x[:1]})
-    before, seconds = peak(), []
+    before, seconds = peak_memory(), []
     for _ in range(steps):
         start = time.process_time()
         logs = step({"x": x})
         seconds.append(time.process_time() - start)
-    found = {"peak_mb": peak(), "activations_mb": peak() - before, "seconds": min(seconds)}
+    peak = peak_memory()
+    found = {"peak_mb": peak / 2**20, "activations_mb": (peak - before) / 2**20, "seconds": min(seconds)}
     return {**found, "loss": float(logs["loss"])}
 
 

@@ -14,7 +14,6 @@ import itertools
 import multiprocessing
 import os
 import pathlib
-import resource
 import shutil
 import statistics
 import tempfile
@@ -75,6 +74,7 @@ def passed(connection, folder, rows):
 
     import zoo
     from zoo.data import write_shards
+    from zoo.training.timing import peak_memory
 
     x = np.random.default_rng(0).integers(0, 256, (SHARD, 28, 28, 1), "uint8")
     write_shards(zoo.load_dataset(x, batch_size=500, shuffle=False), folder / "one", 1)
@@ -84,7 +84,7 @@ def passed(connection, folder, rows):
     seen = sum(len(batch["x"]) for batch in zoo.load_dataset(folder / str(rows), "all", 500, shuffle=True))
     if seen != rows:
         raise SystemExit(f"a pass over {rows} rows had {seen}")
-    connection.send(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    connection.send(peak_memory())
 
 
 def memory(rows):

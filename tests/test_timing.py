@@ -4,6 +4,8 @@ import json
 import platform
 import re
 import statistics
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -14,7 +16,7 @@ from zoo.pretrained import page
 from zoo.training import train
 from zoo.training.logs import read_rows
 from zoo.training.progress import compiling
-from zoo.training.timing import machine, timing
+from zoo.training.timing import machine, peak_memory, timing
 
 CONFIG = {"data_shape": [8, 8, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}}
 DATA = {"name": "digits", "limit": 256}
@@ -45,6 +47,14 @@ def test_a_card_says_what_all_pieces_of_a_run_took(resumed):
     assert took["seconds"] == pytest.approx(sum(each), abs=1e-3) and took["seconds"] < wall
     assert took["seconds_per_epoch"] == pytest.approx(statistics.median(each[1:]), abs=1e-3)
     assert 50e6 < took["peak_memory_bytes"] < 100e9
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere memory begins with the starter's")
+def test_memory_is_that_of_this_process_and_not_of_the_one_that_started_it():
+    held = np.ones(2**27)  # a GiB
+    code = "from zoo.training.timing import peak_memory; print(peak_memory())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert 50e6 < int(said) < peak_memory() - held.nbytes / 2
 
 
 def test_the_machine_is_described_and_not_named(resumed):

@@ -83,13 +83,9 @@ def outcome(read, path):
     return "taken", ""
 
 
-def most_held():
-    """Gigabytes that this process held at most; `getrusage` would begin with those of the one that started it."""
-    status = pathlib.Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 2**20
-
-
 def main():
+    from zoo.training.timing import peak_memory
+
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.path.insert(0, sys.argv[1])  # where the canary lies
@@ -102,7 +98,7 @@ def main():
         start = time.perf_counter()
         result, message = outcome(readers[case["kind"]], pathlib.Path(case["path"]))
         seconds = time.perf_counter() - start
-        held = most_held()
+        held = peak_memory() / 2**30
         answer = {"outcome": result, "message": message, "seconds": seconds, "executions": list(executed)}
         answers.write(json.dumps({**answer, "gigabytes": held}) + "\n")
 
