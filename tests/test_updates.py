@@ -8,6 +8,7 @@ from support import random_batch, seed, small
 
 from zoo import pretrained
 from zoo.errors import InvalidInput
+from zoo.models.updates import fuse
 from zoo.training import Recipe, train
 
 DATA = {"name": "digits", "split": "train", "limit": 64}
@@ -53,6 +54,66 @@ def test_a_run_in_bfloat16_learns_as_much_and_is_loaded_in_float32(name, tmp_pat
     assert pretrained.load(tmp_path / "half").encoder.compute_dtype == "float32"
     assert history["loss"][-1] < history["loss"][0]
     assert history["loss"][-1] == pytest.approx(whole["loss"][-1], rel=0.02)
+
+
+# ---------------------------------------------------------------- one kernel a variable
+
+ADAMS = {
+    "plain": ("Adam", {"beta_1": 0.8, "beta_2": 0.99, "epsilon": 1e-4}),
+    "a schedule": ("Adam", {"learning_rate": keras.optimizers.schedules.CosineDecay(0.1, 6)}),
+    "clipped": ("Adam", {"global_clipnorm": 0.1}),
+    "decaying weights": ("AdamW", {"weight_decay": 0.1}),
+    "batches put together": ("AdamW", {"gradient_accumulation_steps": 2}),
+    "amsgrad": ("Adam", {"amsgrad": True}),
+}
+
+
+def compiled_apply(optimizer, variables, xla):
+    return tf.function(lambda gradients: optimizer.apply(gradients, variables), jit_compile=xla)
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["", "XLA"])
+@pytest.mark.parametrize("case", ADAMS)
+def test_the_kernel_takes_the_steps_of_keras_adam(case, compiled):
+    name, settings = ADAMS[case]
+    optimizers = [getattr(keras.optimizers, name)(**{"learning_rate": 0.1, **settings}) for _ in range(2)]
+    sides = [[keras.Variable(np.ones((5, 3), "float32")), keras.Variable(2.0)] for _ in optimizers]
+    for optimizer, variables in zip(optimizers, sides, strict=True):
+        optimizer.build(variables)
+    fuse(optimizers[1])
+    assert ("update_step" in vars(optimizers[1])) == (case != "amsgrad")
+    updates = [compiled_apply(*side, compiled) for side in zip(optimizers, sides, strict=True)]
+    for number in range(6):
+        dice = np.random.RandomState(number)
+        gradients = [tf.constant(dice.randn(5, 3), tf.float32), tf.constant(dice.randn(), tf.float32)]
+        for update in updates:
+            update(gradients)
+    for ours, theirs in zip(optimizers[1].variables + sides[1], optimizers[0].variables + sides[0], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)  # Keras rounds 1 - beta_2 otherwise
+    assert np.abs(sides[1][0].numpy() - 1).max() > 0.1
+
+
+def test_the_kernel_takes_the_gradient_of_looked_up_rows_as_their_sum():
+    sides = [keras.Variable(np.ones((4, 2), "float32")) for _ in range(2)]
+    for variable, change in zip(sides, (tf.convert_to_tensor, tf.identity), strict=True):
+        optimizer = keras.optimizers.Adam(0.1)
+        optimizer.build([variable])
+        fuse(optimizer)
+        for rows in ([0, 2], [2, 2]):
+            looked_up = tf.IndexedSlices(tf.ones((2, 2)), tf.constant(rows), tf.constant([4, 2]))
+            optimizer.apply([change(looked_up)], [variable])
+    np.testing.assert_array_equal(*sides)
+    assert sides[1][1, 0] == 1 > sides[1][0, 0]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", keras.optimizers.LossScaleOptimizer])
+def test_a_compiled_model_moves_by_the_kernel(optimizer):
+    model = small("vae")
+    model.compile(optimizer if isinstance(optimizer, str) else optimizer(keras.optimizers.Adam()))
+    graph = tf.function(model.train_step, autograph=False).get_concrete_function(random_batch(model, 8)).graph
+    inside = [node.op for function in graph.as_graph_def().library.function for node in function.node_def]
+    times, rest = divmod(inside.count("ResourceApplyAdam"), len(model.trainable_weights))
+    assert times and not rest
 
 
 # ---------------------------------------------------------------- batches put together

@@ -7,7 +7,7 @@ from zoo.data.spec import WEIGHT
 from zoo.errors import InvalidInput
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
-from zoo.models.updates import apply_if
+from zoo.models.updates import apply_if, fuse
 from zoo.objectives.adversaries import Player
 from zoo.replicas import everywhere, mean, num_replicas, over_replicas, whole_batch
 
@@ -88,6 +88,8 @@ class Step(Doors):
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
         mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
         self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
+        for player in self.players():
+            fuse(player.optimizer)
 
     def get_compile_config(self):
         config = super().get_compile_config()
