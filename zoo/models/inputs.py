@@ -44,7 +44,7 @@ class Inputs:
     def to_range(value, spec):
         """uint8 pixels divided by 255; labels as probabilities [B, C] as they are; the rest cast to the dtype."""
         value = tf.convert_to_tensor(value)
-        if value.dtype == tf.uint8 and spec.dtype == "float32" and spec.role not in ("mask", "weight"):
+        if are_pixels(value, spec):
             return tf.cast(value, tf.float32) / 255.0
         if value.dtype.is_floating and is_one_hot(value.shape, spec):
             return value
@@ -113,9 +113,18 @@ class Inputs:
                     inputs[name] = self.binarized(inputs[name], seed, training)
         return inputs
 
-    def unfit(self, inputs):
-        """[fields of `batch_spec`]: how many rows of each hold a value that is out of range or not finite."""
-        return tf.stack([self.unfit_rows(inputs[n], one) if n in inputs else 0.0 for n, one in self.batch_spec.items()])
+    def unfit(self, batch, inputs):
+        """[fields of `batch_spec`]: how many rows of each hold a value that is out of range or not finite.
+
+        Args:
+            batch: see `fields`; pixels of uint8 fit.
+            inputs: the fields of it.
+        """
+        batch = named_fields(batch, self.data_spec)
+        fit = {name for name, value in batch.items() if are_pixels(tf.convert_to_tensor(value), self.batch_spec[name])}
+        looked = {name: one for name, one in self.batch_spec.items() if name in inputs and name not in fit}
+        found = {name: self.unfit_rows(inputs[name], one) for name, one in looked.items()}
+        return tf.stack([found.get(name, 0.0) for name in self.batch_spec])
 
     @staticmethod
     def unfit_rows(value, spec):
@@ -156,6 +165,11 @@ class Inputs:
         if spec.optional:
             return tf.where(value >= 0, likelihood.log_prob(tf.maximum(value, 0)), 0.0)
         return likelihood.log_prob(value)
+
+
+def are_pixels(value, spec):
+    """Whether values of a field are 0..255 in uint8, which stands for 0..1."""
+    return value.dtype == tf.uint8 and spec.dtype == "float32" and spec.role not in ("mask", "weight")
 
 
 def checked(method):

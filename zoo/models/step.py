@@ -142,7 +142,7 @@ class Step(Doors):
     def enter(self, batch, seed, training):
         """(a batch as the model's inputs, whether all of its rows fit), with those that do not counted."""
         fields = self.fields(batch)
-        unfit = self.unfit(fields)
+        unfit = self.unfit(batch, fields)
         self.tally.update_state(unfit)
         return self.as_binary(fields, seed, training), tf.reduce_sum(unfit) == 0
 
