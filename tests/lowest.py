@@ -1,4 +1,4 @@
-"""The pretrained models under the lowest versions that setup.py declares.
+"""A training, and the pretrained models, under the lowest versions that setup.py declares.
 
 python tests/lowest.py pins > pins.txt    # where the zoo is installed: its lower bounds, as pip takes them
 pip install -r pins.txt; pip install --no-deps -e .    # in another environment
@@ -42,6 +42,17 @@ def within(metric, card):
     return card["nll"]["value"] - room <= metric["value"] <= -card["elbo"]["value"] + room
 
 
+def learns():
+    """Raise unless a model that moves by its optimiser's own kernel learns."""
+    import zoo
+
+    model = zoo.create("vae", data_shape=(8, 8, 1), latent_dim=2, encoder={"name": "mlp", "hidden_units": [32]})
+    model.compile("adamw")
+    loss = model.fit(zoo.load_dataset("digits", "train", batch_size=32), epochs=2, verbose=0).history["loss"]
+    if not loss[1] < loss[0]:
+        raise SystemExit(f"a training went from {loss[0]:.2f} nats to {loss[1]:.2f}")
+
+
 def check():
     """Evaluate every pretrained model whose data are here; raise for one whose numbers are not its card's."""
     import zoo
@@ -77,4 +88,5 @@ if __name__ == "__main__":
         print("\n".join(f"{package}=={version}" for package, version in lower_bounds().items()))
     else:
         installed()
+        learns()
         check()
