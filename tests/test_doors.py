@@ -10,6 +10,7 @@ import tensorflow as tf
 from support import small
 
 import zoo
+from zoo.data.spec import FieldSpec, are_pixels
 from zoo.errors import InvalidInput
 from zoo.export import export_saved_model
 
@@ -177,6 +178,16 @@ def test_one_label_stands_for_all_draws():
         model.sample(4, y=3)
 
 
+@pytest.mark.parametrize("array", [np.asarray, tf.constant])
+def test_uint8_is_pixels_where_a_field_takes_all_of_zero_to_one(array):
+    value = array(np.zeros((2, 3), "uint8"))
+    for taken in ({}, {"minimum": 0.0, "maximum": 1.0}, {"minimum": -1.0, "maximum": 1.0}, {"role": "target"}):
+        assert are_pixels(value, FieldSpec((3,), **taken))
+        assert not are_pixels(array(np.zeros((2, 3), "float32")), FieldSpec((3,), **taken))
+    for other in ({"minimum": 0.5}, {"maximum": 0.5}, {"dtype": "int32"}, {"role": "mask"}, {"role": "weight"}):
+        assert not are_pixels(value, FieldSpec((3,), **other))
+
+
 # ---------------------------------------------------------------- targets and weights
 
 MODELS = ["vae", "m2", "lvae", "jmvae"]
@@ -212,6 +223,7 @@ def test_weights_are_used_in_every_form_and_in_the_printed_means(name):
     assert half["elbo"] != pytest.approx(rows[1]["elbo"], rel=1e-5)
     expected = fitted(data, name=name, sample_weight=weights, batch_size=8)
     assert not same(expected, fitted(data, name=name, batch_size=8))
+    assert same(expected, fitted(data, name=name, sample_weight=weights.astype("uint8"), batch_size=8))
     for form in (
         tf.data.Dataset.from_tensor_slices({**data, "sample_weight": weights}).batch(8),
         stream(data, data["x"], weights),

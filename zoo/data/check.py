@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 
 from zoo.data.blocks import told
-from zoo.data.spec import LABELS, named_fields
+from zoo.data.spec import LABELS, are_pixels, named_fields
 from zoo.errors import InvalidInput
 
 
@@ -166,13 +166,8 @@ def _check_dtype(name, array, spec):
         return
     if integer and array.dtype.kind == "f":
         raise InvalidInput(f"{name} holds {array.dtype}, the model takes whole numbers: {name}.astype({spec.dtype!r})")
-    if not integer and array.dtype.kind in "iu" and not _is_image(array, spec):
+    if not integer and array.dtype.kind in "iu" and not are_pixels(array, spec):
         raise InvalidInput(f"{name} holds {array.dtype}, the model takes {spec.dtype} or uint8 images 0..255")
-
-
-def _is_image(array, spec):
-    """uint8 0..255 stands for 0..1, which a field of unbounded values takes too."""
-    return spec.role != "mask" and array.dtype == np.uint8 and spec.dtype == "float32" and spec.maximum in (None, 1)
 
 
 def check_shape(name, shape, spec):
@@ -209,7 +204,7 @@ def _check_values(name, array, spec, seen=None):
         return
     if spec.role == "mask" and not np.isin(array, (0, 1)).all():
         raise InvalidInput(f"{name} is 1 where a value was observed and 0 where it is missing, and nothing else")
-    if _is_image(array, spec):
+    if are_pixels(array, spec):
         if values.max() == 1:
             raise InvalidInput(f"{name} is uint8 with values 0 and 1, but uint8 means 0..255: multiply it by 255")
         return

@@ -64,6 +64,12 @@ def named_fields(batch, data_spec):
     return fields | {name: value for name, value in zip(places, rest, strict=False) if value is not None}
 
 
+def are_pixels(value, spec):
+    """Whether a field's values are uint8 0..255, which stands for 0..1 and lies in the field's range."""
+    takes = spec.role not in ("mask", "weight") and spec.dtype == "float32"
+    return takes and value.dtype == "uint8" and (spec.minimum or 0) <= 0 and spec.maximum in (None, 1)
+
+
 def takes_labels(data_spec):
     """Whether a model needs what `load_dataset(..., labels=True)` gives."""
     return LABELS in data_spec

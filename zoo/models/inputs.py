@@ -6,7 +6,7 @@ import inspect
 import tensorflow as tf
 
 from zoo.data.check import check_batch, check_density_argument, check_shape, is_label, is_one_hot
-from zoo.data.spec import TARGET, WEIGHT, FieldSpec, named_fields
+from zoo.data.spec import TARGET, WEIGHT, FieldSpec, are_pixels, named_fields
 from zoo.errors import InvalidInput, choose
 from zoo.randomness import noise_of_image
 from zoo.replicas import drawn
@@ -165,11 +165,6 @@ class Inputs:
         if spec.optional:
             return tf.where(value >= 0, likelihood.log_prob(tf.maximum(value, 0)), 0.0)
         return likelihood.log_prob(value)
-
-
-def are_pixels(value, spec):
-    """Whether values of a field are 0..255 in uint8, which stands for 0..1."""
-    return value.dtype == tf.uint8 and spec.dtype == "float32" and spec.role not in ("mask", "weight")
 
 
 def checked(method):
