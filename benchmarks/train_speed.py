@@ -62,10 +62,10 @@ def mnist(examples):
 def as_measured(model, data):
     """Whether XLA compiles the update, chosen as `zoo train` does, by a measurement."""
     from zoo.training import Recipe
-    from zoo.training.compiling import compiled_by_xla
+    from zoo.training.compiling import settled
 
     with tempfile.TemporaryDirectory() as folder:
-        return compiled_by_xla(Recipe(epochs=200), folder, model, data, len(data))
+        return settled(Recipe(epochs=200), folder, model, data, len(data)).jit_compile
 
 
 def ours(images, batch_size, binarize):

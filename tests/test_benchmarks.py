@@ -126,9 +126,9 @@ def test_sequences_are_judged_by_the_race_and_by_their_growth(script):
 
 
 def test_a_second_core_that_halves_the_time_is_fully_used(script):
-    compared = script("threads").compared
-    assert compared({1: [4.0, 4.0, 9.0], 2: [2.0, 2.0, 8.0]})["efficiency"] == 1
-    assert compared({1: [4.0], 2: [4.0]})["efficiency"] == 0.5
+    threads = script("threads")
+    found = threads.compared({threads.ONE: [4.0, 4.0, 9.0], threads.TWO: [2.0, 2.0, 8.0], threads.APART: [4.0]})
+    assert found["efficiency"] == {threads.TWO: 1, threads.APART: 0.5}
 
 
 @pytest.mark.slow

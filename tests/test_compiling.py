@@ -1,4 +1,4 @@
-"""Whether XLA compiles the update: as asked for, or as measured, once for all of a run."""
+"""Whether XLA compiles the update, and how many a call makes: as asked for, or as measured, once for all of a run."""
 
 import json
 
@@ -54,6 +54,21 @@ def test_xla_is_taken_where_it_wins_in_a_run_that_is_long(
     assert pretrained.read_card(tmp_path / "run")["recipe"]["jit_compile"] is chosen
 
 
+@pytest.mark.parametrize(("each", "together"), [(0.001, 10), (0.5, 1)])
+@pytest.mark.parametrize("jit_compile", [False, "auto"])
+def test_short_updates_are_made_several_in_a_call(jit_compile, each, together, measured, data, tmp_path):
+    seen = measured(each, each)
+    train(tmp_path / "run", preset(data, jit_compile=jit_compile, steps_per_execution="auto"), verbose=False)
+    recipe = pretrained.read_card(tmp_path / "run")["recipe"]
+    assert (recipe["jit_compile"], recipe["steps_per_execution"], seen) == (False, together, [False])
+
+
+def test_what_is_said_is_not_measured(measured, data, tmp_path):
+    seen = measured(0.001, 0.001)
+    train(tmp_path / "run", preset(data, jit_compile=False, steps_per_execution=3), verbose=False)
+    assert not seen and pretrained.read_card(tmp_path / "run")["recipe"]["steps_per_execution"] == 3
+
+
 def test_a_run_goes_on_as_it_began(measured, data, tmp_path):
     measured(10.0, 1.0)
     train(tmp_path / "run", preset(data, jit_compile="auto"), verbose=False)
@@ -63,13 +78,17 @@ def test_a_run_goes_on_as_it_began(measured, data, tmp_path):
     (tmp_path / "run" / compiling.FILE).write_text(json.dumps({"jit_compile": "yes"}))
     with pytest.raises(InvalidInput, match="compiling.json says nothing of jit_compile"):
         train(tmp_path / "run", resume=True, epochs=6, verbose=False)
+    (tmp_path / "run" / compiling.FILE).write_text(json.dumps({"jit_compile": True}))  # as before there was the other
+    train(tmp_path / "run", resume=True, epochs=6, verbose=False)
+    assert pretrained.read_card(tmp_path / "run")["recipe"]["steps_per_execution"] == 1
 
 
 def test_the_measurement_leaves_the_run_as_it_is(monkeypatch, data, tmp_path):
     weights = []
     for fewest in (1, 10**9):
         monkeypatch.setattr(compiling, "FEWEST", fewest)
-        weights.append(train(tmp_path / str(fewest), preset(data, jit_compile="auto"), verbose=False)[0].get_weights())
+        asked = preset(data, jit_compile="auto", steps_per_execution=2)
+        weights.append(train(tmp_path / str(fewest), asked, verbose=False)[0].get_weights())
         assert (tmp_path / str(fewest) / compiling.FILE).exists() == (fewest == 1)
     for one, other in zip(*weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -79,6 +98,12 @@ def test_the_measurement_leaves_the_run_as_it_is(monkeypatch, data, tmp_path):
 def test_another_word_is_refused(value):
     with pytest.raises(InvalidInput, match="jit_compile"):
         Recipe(jit_compile=value)
+
+
+@pytest.mark.parametrize("value", ["yes", 0, 2.5, True, None])
+def test_another_number_of_updates_in_a_call_is_refused(value):
+    with pytest.raises(InvalidInput, match="steps_per_execution"):
+        Recipe(steps_per_execution=value)
 
 
 @pytest.mark.parametrize("together", [4, 5, 6, 100])

@@ -364,7 +364,7 @@ def test_the_logs_of_a_run_have_every_epoch_once(runs, name):
 
 def test_the_card_of_a_run_says_how_it_was_made(runs, data):
     card = json.loads((runs["late"] / "card.json").read_text())
-    assert card["recipe"] == {**Recipe().__dict__, **FULL_RECIPE}
+    assert card["recipe"] == {**Recipe().__dict__, "steps_per_execution": 1, **FULL_RECIPE}
     assert (card["seed"], card["epochs_trained"], card["data"]) == (5, 4, data)
 
 

@@ -44,9 +44,10 @@ class Recipe:
         precision: in which the networks compute, "float32" or "bfloat16"; weights, distributions and costs are float32
             all the same, and so is the trained model once it is loaded.
         patience: None, or after how many epochs without a better validation loss training stops.
-        jit_compile: whether XLA compiles the update; "auto" measures with which it is faster (`compiled_by_xla`).
+        jit_compile: whether XLA compiles the update; "auto" measures with which it is faster (`compiling.settled`).
         steps_per_execution: updates per call into TensorFlow, at most: as many as divide those of an epoch. Callbacks
-            are called once per such call.
+            are called once per such call, and the average of the weights is taken there; "auto" measures whether an
+            update is so short that ten are made together.
         callbacks: None, or where the run is watched from: "tensorboard", "wandb", "mlflow", a dict of such a name with
             arguments, as {"name": "wandb", "project": "digits"}, or a list of these. They need vae-zoo[NAME] installed.
         seed: of weights, data order and draws.
@@ -70,7 +71,7 @@ class Recipe:
     precision: str = "float32"
     patience: int | None = None
     jit_compile: bool | str = "auto"
-    steps_per_execution: int = 1
+    steps_per_execution: int | str = "auto"
     callbacks: list | dict | str | None = None
     seed: int = 0
     deterministic: bool = False
@@ -78,8 +79,10 @@ class Recipe:
     def __post_init__(self):
         for field in dataclasses.fields(self):
             check_type(field.name, getattr(self, field.name), field.type)
-        check_positive(epochs=self.epochs, batch_size=self.batch_size, steps_per_execution=self.steps_per_execution)
+        check_positive(epochs=self.epochs, batch_size=self.batch_size)
         check_positive(steps_per_epoch=1 if self.steps_per_epoch is None else self.steps_per_epoch)
+        if self.steps_per_execution != "auto":
+            check_positive(steps_per_execution=self.steps_per_execution)
         if not self.learning_rate > 0:
             raise InvalidInput(f"learning_rate must be positive, got {self.learning_rate!r}")
         for name in ("clipnorm", "skip_norm"):

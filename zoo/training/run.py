@@ -12,9 +12,9 @@ from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.pretrained.store import checked_preset
 from zoo.quiet import say_once, waiting
+from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.cluster import strategy_of
-from zoo.training.compiling import compiled_by_xla
 from zoo.training.data import datasets, describe, said_of, to_adapt
 from zoo.training.distribute import check_batch_size, fit_together, is_chief, same_everywhere, scope, sizes, workplace
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
@@ -152,14 +152,14 @@ def prepared(stage, models, strategy):
 
 
 def settled(stage, model, data, strategy):
-    """The stage with a recipe that says whether XLA compiles its updates."""
+    """The stage with a recipe that leaves nothing to be measured."""
     recipe, (batches, _, steps) = stage.recipe, data
-    if strategy:
-        if recipe.jit_compile is True:
-            say_once("several devices share a batch, and XLA compiles for one: jit_compile is left out")
-        return stage._replace(recipe=dataclasses.replace(recipe, jit_compile=False))
-    chosen = compiled_by_xla(recipe, stage.folder, model, batches, steps)
-    return stage._replace(recipe=dataclasses.replace(recipe, jit_compile=chosen))
+    if not strategy:
+        return stage._replace(recipe=compiling.settled(recipe, stage.folder, model, batches, steps))
+    if recipe.jit_compile is True:
+        say_once("several devices share a batch, and XLA compiles for one: jit_compile is left out")
+    together = 1 if recipe.steps_per_execution == "auto" else recipe.steps_per_execution
+    return stage._replace(recipe=dataclasses.replace(recipe, jit_compile=False, steps_per_execution=together))
 
 
 def fit(stage, model, data, resume, strategy, watched):
