@@ -8,7 +8,9 @@ import pytest
 from tools import publish, refresh
 from zoo import pretrained
 from zoo.files import write_json
+from zoo.pictures import Subject
 from zoo.pretrained import cards, page
+from zoo.registry import PICTURES
 
 ROOT = pathlib.Path(__file__).parent.parent
 NAMES = pretrained.list_pretrained()
@@ -67,7 +69,8 @@ def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monke
     config = {"data_shape": [8, 8, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}}
     data = {"name": "digits", "split": "train", "limit": 128}
     said = {"reference": [{"metric": "nll", "value": 1.0, "source": "A"}], "target": {"nll": 2.0}, "notes": ["Small."]}
-    stage = {"name": "first", "model": "vae", "config": config, "data": data, "recipe": {"epochs": 1}}
+    seen = {**data, "validation": "validation"}
+    stage = {"name": "first", "model": "vae", "config": config, "data": seen, "recipe": {"epochs": 1}}
     preset = {"model": "iwae", "stages": [stage], "from": "first", "data": data, "recipe": {"epochs": 1}, **said}
     train(tmp_path / "run", preset, verbose=0)
     publish.publish(tmp_path / "run", "a_model")
@@ -80,6 +83,12 @@ def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monke
     assert card["command"] == "zoo train --preset a_model" and card["epochs_trained"] == 2
     assert "- Small." in text and "![samples](samples.png)" in text and "![kl](kl.png)" in text
     assert (tmp_path / "a_model" / "1" / "saved_model.pb").is_file()
+    published = Subject(tmp_path / "a_model").epochs()
+    assert [(row["epoch"], row["stage"]) for row in published] == [("0", "first"), ("1", "")]
+    assert [bool(row["elbo"]) for row in published] == [True, True]
+    assert [bool(row["val_elbo"]) for row in published] == [True, False]
+    (elbo, *_) = PICTURES["training"](Subject(tmp_path / "a_model")).axes
+    assert len(elbo.lines[0].get_xdata()) == 2 and list(elbo.lines[-1].get_xdata()) == [1.5, 1.5]
 
 
 def test_a_missed_target_is_called_missed():

@@ -3,6 +3,7 @@
 python -m tools.publish --mirror FOLDER: fill a folder with what a mirror has, for any web server, or as ZOO_MIRROR.
 """
 
+import csv
 import pathlib
 import shutil
 import sys
@@ -11,7 +12,8 @@ import tempfile
 from zoo import pretrained
 from zoo.cli.pictures import draw_all
 from zoo.export import export_saved_model, export_tflite, require_equal, verify_tflite
-from zoo.files import write_bytes
+from zoo.files import atomic, write_bytes
+from zoo.pictures import Subject
 from zoo.pretrained import cards
 from zoo.pretrained.limits import CARD
 from zoo.pretrained.page import REFUSED
@@ -28,11 +30,22 @@ def publish(run, name):
     pretrained.save(model, home, card={**kept, "command": f"zoo train --preset {name}"})
     for log in LOGS:
         shutil.copy(f"{run}/{log}", home / log)
+    if card.get("stages"):
+        write_epochs(Subject(pathlib.Path(run)).epochs(), home / LOGS[0])
     export_saved_model(model, home, version=1)
     card = pretrained.read_card(home)
     card["tflite"] = measure_tflite(model)
     draw_all(home)
     cards.write(home, card)
+
+
+def write_epochs(epochs, path):
+    """Write a log of all the stages of a run: a column `stage`, and what each of them logged."""
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        header = dict.fromkeys(["epoch", "stage", *(column for row in epochs for column in row)])
+        writer = csv.DictWriter(file, list(header))
+        writer.writeheader()
+        writer.writerows(epochs)
 
 
 def measure_tflite(model):

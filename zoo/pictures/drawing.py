@@ -13,6 +13,7 @@ from zoo.data.midi import KEYS
 from zoo.data.sizes import LOOK
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
+from zoo.pretrained.store import stage_name
 from zoo.quiet import waiting
 from zoo.registry import PICTURES
 
@@ -69,8 +70,16 @@ class Subject:
 
     def rows(self, log):
         """The rows of a log of the run, as lists of strings."""
-        with open(self.home / LOGS[log], newline="") as file:
-            return list(csv.reader(file))
+        return read_rows(self.home / LOGS[log])
+
+    def epochs(self):
+        """A dict an epoch of the logs, as strings: those of the run's stages that are there, then its own."""
+        found = []
+        for stage in [*map(stage_name, self.card.get("stages", ())), ""]:
+            if not stage or (self.home / stage / LOGS["log"]).is_file():
+                header, *rows = read_rows(self.home / stage / LOGS["log"])
+                found += [{"stage": stage, **dict(zip(header, row, strict=True))} for row in rows]
+        return [{**row, "epoch": str(epoch)} for epoch, row in enumerate(found)]
 
     def test(self, count, labels=False):
         """The first `count` held-out examples as the model's inputs, None for all; with `labels` a pair with these."""
@@ -135,3 +144,9 @@ class Subject:
             if name in inputs:
                 return name, self.model.data_spec[name].maximum + 1
         return None, 0
+
+
+def read_rows(path):
+    """The rows of a CSV file, as lists of strings."""
+    with open(path, newline="") as file:
+        return list(csv.reader(file))

@@ -8,20 +8,28 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("training", needs=["log"])
 def training(subject):
-    """Loss, ELBO parts and active units against the epoch, from the run's log."""
-    header, *rows = subject.rows("log")
-    rows = [dict(zip(header, row, strict=True)) for row in rows]
-    columns = [c for c in ("elbo", "reconstruction", "kl", "active_units") if c in rows[0]]
-    epochs = [int(row["epoch"]) + 1 for row in rows]
+    """Loss, ELBO parts and active units against the epoch, from the run's log; a line where a stage begins."""
+    rows = subject.epochs()
+    columns = [c for c in ("elbo", "reconstruction", "kl", "active_units") if any(c in row for row in rows)]
+    stages = [row.get("stage", "") for row in rows]
     figure, axes = new_figure(3.2 * len(columns), 3, columns=len(columns))
     for axis, column in zip(np.atleast_1d(axes), columns, strict=True):
         for name, label in ((column, "training"), (f"val_{column}", "validation")):
-            if rows[0].get(name, "NA") != "NA":  # what Keras writes for a run without validation
-                axis.plot(epochs, [float(row[name]) for row in rows], label=label)
+            values = np.array([number(row.get(name, "")) for row in rows])
+            if not np.isnan(values).all():
+                axis.plot(range(1, 1 + len(rows)), values, label=label)
+            if name == column != "active_units":  # the first epochs would flatten all that follows
+                settled = values[len(rows) // 20 :]
+                margin = 0.1 * (np.nanmax(settled) - np.nanmin(settled)) + 1e-3
+                axis.set_ylim(np.nanmin(settled) - margin, np.nanmax(settled) + margin)
+        for epoch in range(1, len(rows)):
+            if stages[epoch] != stages[epoch - 1]:
+                axis.axvline(epoch + 0.5, color="grey", linestyle=":")
         axis.set(xlabel="epoch", title=column if column == "active_units" else f"{column} (nats)")
         axis.legend()
-        settled = sorted(float(row[column]) for row in rows[len(rows) // 20 :])
-        if column != "active_units":  # the first epochs would flatten all that follows
-            margin = 0.1 * (settled[-1] - settled[0]) + 1e-3
-            axis.set_ylim(settled[0] - margin, settled[-1] + margin)
     return figure
+
+
+def number(said):
+    """What a log says in a place, NaN for nothing; "NA" is Keras' word for a run without validation."""
+    return float("nan" if said in ("", "NA") else said)

@@ -161,6 +161,14 @@ def checked_preset(preset):
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
 
+def stage_name(entry):
+    """The name of a stage, which is that of its folder too."""
+    name = entry.get("name")
+    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
+        raise InvalidInput(f"a stage has a name of letters, digits, _ and -, got {name!r}")
+    return name
+
+
 def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "LatentVariableModel":
     """A built model with its trained weights; its `card` is the content of its card.json.
 

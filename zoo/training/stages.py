@@ -13,13 +13,12 @@ last stage can so fit a prior to the codes of the first:
 """
 
 import pathlib
-import re
 from typing import NamedTuple
 
 from zoo import pretrained
 from zoo.creation import create, model_class
 from zoo.errors import InvalidInput, nearest
-from zoo.pretrained.store import PRESET
+from zoo.pretrained.store import PRESET, stage_name
 from zoo.registry import check_arguments
 from zoo.training.recipe import Recipe
 
@@ -72,14 +71,6 @@ def stages_of(directory, preset):
         folder = directory if entry is last else directory / name
         stages[name] = stage_of(name, folder, entry, stages, names)
     return list(stages.values())
-
-
-def stage_name(entry):
-    """The name of a stage, which is that of its folder too."""
-    name = entry.get("name")
-    if not isinstance(name, str) or not re.fullmatch(r"\w[\w-]*", name):
-        raise InvalidInput(f"a stage has a name of letters, digits, _ and -, got {name!r}")
-    return name
 
 
 def stage_of(name, folder, entry, earlier, names):
