@@ -1,5 +1,7 @@
 """Pictures: of every kind that a model can give, refused in one line where it cannot."""
 
+import json
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -90,3 +92,23 @@ def test_rows_of_levels_and_traversals_say_what_they_show(tmp_path):
     rows, columns = labels_of("traversals", home, count=2, steps=3)
     assert sorted(rows) == ["unit 0", "unit 1"] and columns == ["-3", "0", "3"]
     assert len(labels_of("traversals", home, count=1, steps=3)[0]) == 1
+
+
+@pytest.mark.parametrize(
+    ("log", "stages", "said"),
+    [
+        ("", [], "is no log of a training"),
+        ("epoch,elbo\n", [], "is no log of a training"),
+        ("epoch,elbo\n0\n", [], "is no log of a training"),
+        ("epoch,elbo\n0,much\n", [], "has numbers, got 'much'"),
+        ("epoch,elbo\n0,-1.5\n", [{"name": "../up"}], "a stage has a name of letters"),
+        ("epoch,elbo\n0,-1.5\n", ["first"], "a preset or stage is a dict"),
+    ],
+)
+def test_a_log_that_is_none_is_refused(log, stages, said, tmp_path):
+    home = saved("vae", tmp_path / "flat")
+    (home / "log.csv").write_text(log)
+    card = json.loads((home / "card.json").read_text())
+    (home / "card.json").write_text(json.dumps({**card, "stages": stages}))
+    with pytest.raises(InvalidInput, match=said):
+        PICTURES["training"](Subject(home))

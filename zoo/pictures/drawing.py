@@ -13,7 +13,7 @@ from zoo.data.midi import KEYS
 from zoo.data.sizes import LOOK
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
-from zoo.pretrained.store import stage_name
+from zoo.pretrained.store import check_preset, stage_name
 from zoo.quiet import waiting
 from zoo.registry import PICTURES
 
@@ -73,11 +73,18 @@ class Subject:
         return read_rows(self.home / LOGS[log])
 
     def epochs(self):
-        """A dict an epoch of the logs, as strings: those of the run's stages that are there, then its own."""
+        """A dict an epoch of the logs, as strings: those of the run's stages that are there, then its own.
+
+        Raises:
+            InvalidInput: a file that is no log, or one without an epoch.
+        """
         found = []
+        check_preset(self.card)
         for stage in [*map(stage_name, self.card.get("stages", ())), ""]:
             if not stage or (self.home / stage / LOGS["log"]).is_file():
-                header, *rows = read_rows(self.home / stage / LOGS["log"])
+                header, *rows = read_rows(self.home / stage / LOGS["log"]) or [[]]
+                if not rows or any(len(row) != len(header) for row in rows):
+                    raise InvalidInput(f"{self.home / stage / LOGS['log']} is no log of a training")
                 found += [{"stage": stage, **dict(zip(header, row, strict=True))} for row in rows]
         return [{**row, "epoch": str(epoch)} for epoch, row in enumerate(found)]
 

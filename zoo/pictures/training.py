@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from zoo.errors import InvalidInput
 from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
@@ -32,4 +33,7 @@ def training(subject):
 
 def number(said):
     """What a log says in a place, NaN for nothing; "NA" is Keras' word for a run without validation."""
-    return float("nan" if said in ("", "NA") else said)
+    try:
+        return float("nan" if said in ("", "NA") else said)
+    except ValueError:
+        raise InvalidInput(f"a log of a training has numbers, got {said!r}") from None
