@@ -336,3 +336,15 @@ def test_an_export_that_differs_fails(zoo, run_folder, tmp_path, monkeypatch):
     code, _, lines = zoo(*arguments, "--verify")
     assert code == 1
     assert len(lines) == 1
+
+
+def test_without_a_terminal_an_evaluation_says_now_and_then_how_far_it_is(monkeypatch, capsys):
+    from zoo.cli import evaluate
+
+    clock = iter([0.0, 10.0, 61.0, 70.0, 131.0])
+    monkeypatch.setattr(evaluate.time, "monotonic", lambda: next(clock))
+    with evaluate.progress("evaluating it") as report:
+        for done in (100, 500, 550, 640):
+            report(done, 1000 if done < 600 else None)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "evaluating it: 500 of 1000, about 1:01 min to go" and second == "evaluating it: 640"

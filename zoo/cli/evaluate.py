@@ -1,6 +1,8 @@
 """`zoo evaluate`: the numbers of a model."""
 
 import contextlib
+import sys
+import time
 from typing import Annotated
 
 import typer
@@ -8,6 +10,8 @@ import typer
 from zoo.cli.app import Json, Name, Seed, app, import_tensorflow, show
 from zoo.errors import InvalidInput
 from zoo.pretrained import is_elsewhere
+
+EVERY = 60  # seconds between the lines that take the place of a bar
 
 
 @app.command()
@@ -111,12 +115,33 @@ def effort(metric):
 
 @contextlib.contextmanager
 def progress(label):
-    """A progress bar on the terminal's error stream; yields the function `progress(done, total)`."""
+    """A bar on a terminal, elsewhere now and then a line, on the error stream; yields `report(done, total)`."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    if not console.is_terminal:
+        yield Lines(label)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
         task = bar.add_task(label, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+class Lines:
+    """Called with (done, total), says on the error stream how far that is, once in `EVERY` seconds."""
+
+    def __init__(self, label):
+        self.label, self.done, self.said = label, 0, time.monotonic()
+
+    def __call__(self, done, total):
+        from zoo.training.progress import duration
+
+        now = time.monotonic()
+        if now - self.said < EVERY:
+            return
+        pace = (now - self.said) / max(done - self.done, 1)  # of late: what was kept of an earlier call is no measure
+        rest = f" of {total}, about {duration((total - done) * pace)} to go" if total else ""
+        print(f"{self.label}: {done}{rest}", file=sys.stderr, flush=True)
+        self.done, self.said = done, now
