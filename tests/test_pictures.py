@@ -94,6 +94,20 @@ def test_rows_of_levels_and_traversals_say_what_they_show(tmp_path):
     assert len(labels_of("traversals", home, count=1, steps=3)[0]) == 1
 
 
+def test_traversals_move_a_unit_by_the_spread_of_its_codes(tmp_path, monkeypatch):
+    subject, shown = Subject(saved("vae", tmp_path / "flat")), []
+    decode, spread = subject.model.decode, np.array([5.0, 0.1])
+    codes = np.float32([7.0, -1.0] + spread * np.random.default_rng(0).normal(size=(200, 2)))
+    monkeypatch.setattr(subject.model, "encode", lambda x: codes)
+    monkeypatch.setattr(subject.model, "decode", lambda z: shown.append(z) or decode(z))
+    PICTURES["traversals"](subject, count=2, steps=3)
+    (moved,) = shown
+    for rows, unit in ((moved[:3], 0), (moved[3:], 1)):
+        mean, deviation = codes[:, unit].mean(), codes[:, unit].std()
+        np.testing.assert_allclose(rows[:, unit], mean + np.array([-3, 0, 3]) * deviation, rtol=1e-4)
+        np.testing.assert_array_equal(rows[:, 1 - unit], codes[0, 1 - unit])
+
+
 @pytest.mark.parametrize(
     ("log", "stages", "said"),
     [

@@ -68,9 +68,10 @@ class Subject:
             except InvalidInput as error:
                 raise InvalidInput(": ".join(filter(None, [str(error), picture.instead]))) from None
 
-    def rows(self, log):
-        """The rows of a log of the run, as lists of strings."""
-        return read_rows(self.home / LOGS[log])
+    def rows(self, log, stage=""):
+        """The rows of a log of the run, or of one of its stages, as lists of strings."""
+        with open(self.home / stage / LOGS[log], newline="") as file:
+            return list(csv.reader(file))
 
     def epochs(self):
         """A dict an epoch of the logs, as strings: those of the run's stages that are there, then its own.
@@ -78,14 +79,14 @@ class Subject:
         Raises:
             InvalidInput: a file that is no log, or one without an epoch.
         """
-        found = []
         check_preset(self.card)
-        for stage in [*map(stage_name, self.card.get("stages", ())), ""]:
-            if not stage or (self.home / stage / LOGS["log"]).is_file():
-                header, *rows = read_rows(self.home / stage / LOGS["log"]) or [[]]
-                if not rows or any(len(row) != len(header) for row in rows):
-                    raise InvalidInput(f"{self.home / stage / LOGS['log']} is no log of a training")
-                found += [{"stage": stage, **dict(zip(header, row, strict=True))} for row in rows]
+        stages = [stage_name(entry) for entry in self.card.get("stages", ())]
+        found = []
+        for stage in [*(name for name in stages if (self.home / name / LOGS["log"]).is_file()), ""]:
+            header, *rows = self.rows("log", stage) or [[]]
+            if not rows or any(len(row) != len(header) for row in rows):
+                raise InvalidInput(f"{self.home / stage / LOGS['log']} is no log of a training")
+            found += [{"stage": stage, **dict(zip(header, row, strict=True))} for row in rows]
         return [{**row, "epoch": str(epoch)} for epoch, row in enumerate(found)]
 
     def test(self, count, labels=False):
@@ -151,9 +152,3 @@ class Subject:
             if name in inputs:
                 return name, self.model.data_spec[name].maximum + 1
         return None, 0
-
-
-def read_rows(path):
-    """The rows of a CSV file, as lists of strings."""
-    with open(path, newline="") as file:
-        return list(csv.reader(file))
