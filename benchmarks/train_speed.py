@@ -390,7 +390,8 @@ def main():
             print(f"{place}: {name:45} {entry['wall']:.2f} s ({entry['cpu']:.2f} s CPU)  {verdict(entry)}")
     report["machine"]["load_after"] = os.getloadavg()
     report["aims"] = {
-        f"epoch at batch {size}, {name}": of_aim(entry["ratio"], entry["aim"])
+        f"epoch at batch {size}{clock}, {name}": of_aim(entry[key], aim and entry[aim])
+        for clock, key, aim in (("", "ratio", "aim"), (" in seconds of the processor", "cpu_ratio", None))
         for size, cell in report["training"].items()
         for name, entry in cell["ratios"].items()
     }
