@@ -87,8 +87,8 @@ class Tables(beam.DoFn):
             yield WindowedValue(self.joined(), GlobalWindow().max_timestamp(), [GlobalWindow()])
 
     def joined(self):
-        """What was gathered, in one piece."""
-        table, rows = pyarrow.concat_tables(self.parts).combine_chunks(), self.rows
+        """What was gathered."""
+        table, rows = pyarrow.concat_tables(self.parts), self.rows
         self.written.inc(rows)
         self.start_bundle()
         return table
