@@ -22,6 +22,23 @@ def test_draws_of_the_exact_posterior_are_all_effective():
     assert metrics["effective_sample_size"]["num_samples"] == 60
 
 
+@pytest.mark.parametrize(
+    ("limit", "counted", "said"),
+    [
+        (None, True, [(4, 12), (8, 12), (10, 10)]),
+        (6, True, [(4, 6), (6, 6)]),
+        (20, True, [(4, 12), (8, 12), (10, 10)]),
+        (None, False, [(4, None), (8, None), (10, None)]),
+        (6, False, [(4, 6), (6, 6)]),
+    ],
+)
+def test_progress_says_how_many_examples_there_are(limit, counted, said):
+    found, data = [], tf.data.Dataset.from_tensor_slices({"x": ALL_IMAGES[:10]}).batch(4)
+    data = data if counted else data.filter(lambda batch: True)
+    zoo.evaluate(lively("vae"), data, num_samples=2, limit=limit, progress=lambda *call: found.append(call))
+    assert found == said
+
+
 @pytest.mark.parametrize("name", ["vae", "conditional_vae"])
 def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(name, monkeypatch):
     model = lively(name)

@@ -67,18 +67,18 @@ def examples(model, dataset, limit=None, progress=None):
         check_positive(limit=limit)
     if not isinstance(dataset, tf.data.Dataset):
         dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels=takes_labels(model.data_spec))
-    total = int(dataset.unbatch().cardinality()) if dataset.cardinality() < 0 else None
-    done, label = 0, model.fields_of("label")
-    for batch in read(dataset):
+    batches, done, label = int(dataset.cardinality()), 0, model.fields_of("label")
+    for number, batch in enumerate(read(dataset), 1):
         check_batch(batch, model.data_spec)
         left = None if limit is None else limit - done
-        whole = model.preprocess(batch, None, training=False), model.fields(batch)
-        shown, raw = ({name: value[:left] for name, value in fields.items()} for fields in whole)
+        both = model.preprocess(batch, None, training=False), model.fields(batch)
+        shown, raw = ({name: value[:left] for name, value in fields.items()} for fields in both)
         hidden = {name: tf.fill(tf.shape(shown[name]), -1) for name in label if name in shown}
         yield Examples({**shown, **hidden}, shown, raw, done)
         done += size_of(shown)
         if progress:
-            progress(done, limit or total)
+            whole = [done + (batches - number) * size_of(shown)] if batches > 0 else []  # the last batch may be smaller
+            progress(done, min([*whole, *([] if limit is None else [limit])], default=None))
         if limit is not None and done >= limit:
             break
     if not done:
