@@ -55,7 +55,7 @@ def test_a_model_has_the_pictures_whose_needs_it_meets(name, tmp_path):
         ("manifold", {}, "a GaussianMixture has no quantiles"),
         ("styles", {}, "needs a decoder that takes labels.*m2_mnist_2d"),
         ("levels", {}, "needs several stochastic levels"),
-        ("kl", {}, "no kl_per_unit.csv: it was not written by `zoo train`"),
+        ("kl", {}, "no log.csv: it was not written by `zoo train`"),
     ],
 )
 def test_what_cannot_be_drawn_is_refused_in_one_line(kind, settings, message, tmp_path):

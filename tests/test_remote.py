@@ -401,7 +401,6 @@ def test_commands_work_with_models_from_elsewhere(zoo, stranger, tmp_path, monke
 def test_what_publish_builds_is_a_mirror(installed, original, tmp_path, monkeypatch):
     from tools.publish import build_mirror
 
-    (original / "kl_per_unit.csv").touch()
     with monkeypatch.context() as patch:
         patch.setattr(store, "folder", lambda: original.parent)
         build_mirror(tmp_path / "mirror")

@@ -17,6 +17,7 @@ from support import small
 import zoo
 from zoo.errors import InvalidInput, OutputExists
 from zoo.models.guards import Guard
+from zoo.pictures import draw
 from zoo.training import optimizers, train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.checkpoint import FILE, OLDER, Checkpoint
@@ -520,6 +521,10 @@ def test_a_prior_is_fitted_to_the_codes_of_an_earlier_stage_whose_networks_stay(
     log_prior = [float(tf.reduce_mean(m(x, num_samples=50, seed=1).log_prior["z"])) for m in (first, model)]
     assert log_prior[1] > log_prior[0] + 0.01
     assert len(history.epoch) == 30
+    assert (tmp_path / "run" / "codes" / "kl_per_unit.csv").is_file()
+    assert not (tmp_path / "run" / "kl_per_unit.csv").exists()
+    with pytest.raises(InvalidInput, match="run has no KL per unit: its posterior or prior does not factorise"):
+        draw(tmp_path / "run", "kl", tmp_path / "kl.png")
 
 
 BAD_KEPT = [(["decodr"], "unknown part of a vae 'decodr'; did you mean decoder")]

@@ -17,7 +17,7 @@ from zoo.pictures import Subject
 from zoo.pretrained import cards
 from zoo.pretrained.limits import CARD
 from zoo.pretrained.page import REFUSED
-from zoo.pretrained.remote import LOGS
+from zoo.pretrained.remote import LOGS, logs_of
 from zoo.pretrained.store import read_weights
 
 
@@ -28,8 +28,8 @@ def publish(run, name):
     shutil.rmtree(home, ignore_errors=True)
     kept = {key: card[key] for key in card if key not in ("format", "name", "weights", "versions", "date")}
     pretrained.save(model, home, card={**kept, "command": f"zoo train --preset {name}"})
-    for log in LOGS:
-        shutil.copy(f"{run}/{log}", home / log)
+    for log in logs_of(pathlib.Path(run)):
+        shutil.copy(log, home)
     if card.get("stages"):
         write_epochs(Subject(pathlib.Path(run)).epochs(), home / LOGS[0])
     export_saved_model(model, home, version=1)
@@ -80,8 +80,8 @@ def build_mirror(folder):
     for name in pretrained.list_pretrained():
         home, card = pretrained.locate(name), pretrained.read_card(name)
         write_bytes(pathlib.Path(folder, name, card["weights"]["file"]), read_weights(card, home))
-        for file in (*LOGS, CARD):
-            write_bytes(pathlib.Path(folder, name, file), (home / file).read_bytes())
+        for path in (*logs_of(home), home / CARD):
+            write_bytes(pathlib.Path(folder, name, path.name), path.read_bytes())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from zoo.errors import InvalidInput
 from zoo.files import write_json
 from zoo.pretrained import fetch, load, locate, read_card
 from zoo.pretrained.places import hub_name
-from zoo.pretrained.remote import LOGS
+from zoo.pretrained.remote import logs_of
 
 
 @app.command()
@@ -47,9 +47,8 @@ def fill(home, name, address):
     card, weights = {**read_card(source), "name": home.name}, fetch(source)
     home.mkdir()
     shutil.copy(weights, home / weights.name)
-    for log in LOGS:
-        if (source / log).is_file():
-            shutil.copy(source / log, home / log)
+    for log in logs_of(source):
+        shutil.copy(log, home)
     write_json(home / "card.json", card)
     model = load(home)
     export_saved_model(model, home, version=1)

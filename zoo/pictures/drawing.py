@@ -17,7 +17,7 @@ from zoo.pretrained.store import check_preset, stage_name
 from zoo.quiet import waiting
 from zoo.registry import PICTURES
 
-LOGS = {"log": "log.csv", "kl_log": "kl_per_unit.csv"}  # what a picture can need of a run's folder
+LOGS = {"log": "log.csv", "kl_log": "kl_per_unit.csv"}  # of a run, what a picture can need or take
 
 
 def draw(name, kind, path, source=None, **settings):
@@ -69,8 +69,11 @@ class Subject:
                 raise InvalidInput(": ".join(filter(None, [str(error), picture.instead]))) from None
 
     def rows(self, log, stage=""):
-        """The rows of a log of the run, or of one of its stages, as lists of strings."""
-        with open(self.home / stage / LOGS[log], newline="") as file:
+        """The rows of a log of the run, or of one of its stages, as lists of strings; [] where there is none."""
+        path = self.home / stage / LOGS[log]
+        if not path.is_file():
+            return []
+        with open(path, newline="") as file:
             return list(csv.reader(file))
 
     def epochs(self):

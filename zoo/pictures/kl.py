@@ -7,12 +7,14 @@ from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
 
-@PICTURES.register("kl", needs=["kl_log"])
+@PICTURES.register("kl", needs=["log"])
 def kl(subject):
     """KL of every latent unit against the epoch, units sorted by their last value."""
     rows = subject.rows("kl_log")
     if not rows:
-        raise InvalidInput(f"{subject.home.name} has no KL per unit: its posterior does not factorise over units")
+        raise InvalidInput(
+            f"{subject.home.name} has no KL per unit: its posterior or prior does not factorise over units"
+        )
     names = list(dict.fromkeys(row[1] for row in rows))
     figure, axes = new_figure(7, 3.2 * len(names), rows=len(names))
     for axis, name in zip(np.atleast_1d(axes), names, strict=True):

@@ -41,6 +41,11 @@ def mirror():
     return os.environ.get("ZOO_MIRROR") or address.mirror(__version__)
 
 
+def logs_of(home):
+    """The logs that a folder has."""
+    return [home / log for log in LOGS if (home / log).is_file()]
+
+
 def is_elsewhere(name):
     """Whether a name is an address, or a path to a zip."""
     return "://" in str(name) or (pathlib.PurePath(name).suffix == ".zip" and not os.path.isdir(name))

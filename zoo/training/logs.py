@@ -26,7 +26,10 @@ class EpochLogger(keras.callbacks.Callback):
 
 
 class KLPerUnitLogger(keras.callbacks.Callback):
-    """Writes the mean KL of every latent unit, nats: a row a latent and epoch."""
+    """Writes the mean KL of every latent unit, nats: a row a latent and epoch.
+
+    There is no file of a model whose KL has no closed form over units, as those of flows.
+    """
 
     def __init__(self, path):
         super().__init__()
@@ -46,7 +49,8 @@ class KLPerUnitLogger(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.read()
         rows = [[epoch, name, *(f"{value:.6g}" for value in kl)] for name, kl in self.values.items()]
-        write_rows(self.path, [*read_rows(self.path), *rows])
+        if rows:
+            write_rows(self.path, [*read_rows(self.path), *rows])
 
 
 def read_rows(path):
