@@ -151,6 +151,8 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
         (["evaluate", run_folder, "--versus", "no_such_model"], "no_such_model"),
         (["evaluate", run_folder, "--refine", "hcm", "--limit", "1", "--num-samples", "1"], "hmc"),
         (["evaluate", run_folder, "--refine", "hmc", "--ais"], "--refine"),
+        (["evaluate", run_folder, "--precision", "bfloat16", "--ais"], "--precision"),
+        (["evaluate", run_folder, "--precision", "float16"], "bfloat16"),
         (["export", run_folder, "--format", "tflight"], "tflite"),
         (["export", run_folder, "--format", "tflite", "--endpoint", "encoed"], "encode"),
         (["export", run_folder, "--format", "tflite", "--dtype", "float61"], "float16"),

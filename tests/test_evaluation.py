@@ -11,6 +11,7 @@ from test_truth import ALL_IMAGES, linear_gaussian
 
 import zoo
 from zoo import evaluation
+from zoo.errors import InvalidInput
 from zoo.evaluation import collapse_report
 from zoo.pretrained import cards, page
 
@@ -110,6 +111,24 @@ def test_an_evaluation_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypat
     assert len(calls) == 4, "other weights"
     kept.clear()
     assert len(list((tmp_path / "kept").iterdir())) == 8, "what others keep stays"
+
+
+def test_an_evaluation_in_half_the_bits_says_what_that_does_and_is_refused_where_it_is_too_much(tmp_path):
+    model, kept = lively("vae"), evaluation.Kept(tmp_path / "kept")
+    x = np.random.default_rng(0).integers(0, 2, (40, *model.data_spec["x"].shape)).astype("float32")
+    exact = zoo.evaluate(model, x, num_samples=20, kept=kept)
+    half = zoo.evaluate(model, x, num_samples=20, kept=kept, precision="bfloat16")
+    bias = half["bfloat16_bias"]
+    assert half.keys() == {*exact, "bfloat16_bias"} and (bias["num_examples"], bias["num_samples"]) == (40, 100)
+    assert 0 < abs(half["nll"]["value"] - exact["nll"]["value"]) < 1e-3 * exact["nll"]["value"]
+    assert 0 < abs(bias["value"]) < 2e-3
+    bias_of_decoder = model.decoder.weights[-1]
+    assert len(bias_of_decoder.shape) == 1
+    bias_of_decoder.assign(tf.fill(bias_of_decoder.shape, 100.3))  # 100.5 in bfloat16
+    with pytest.raises(InvalidInput, match=r"bfloat16 moves the NLL by .* on 40 examples, and 0.005 are allowed"):
+        zoo.evaluate(model, 0 * x, num_samples=5, precision="bfloat16")
+    with pytest.raises(InvalidInput, match="did you mean bfloat16"):
+        zoo.evaluate(model, x, num_samples=5, precision="bfloat")
 
 
 def test_a_chunk_is_as_large_as_its_widest_tensor_allows(monkeypatch):

@@ -9,6 +9,7 @@ from support import random_batch, seed, small
 from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.models.updates import fuse
+from zoo.precision import computing
 from zoo.training import Recipe, train
 
 DATA = {"name": "digits", "split": "train", "limit": 64}
@@ -34,7 +35,7 @@ def trained(folder, name, **recipe):
 def test_in_bfloat16_networks_compute_and_distributions_do_not(name):
     example = small(name)
     batch = random_batch(example, 64)
-    with Recipe(precision="bfloat16").computing():
+    with computing("bfloat16"):
         half = small(name)
     assert keras.config.dtype_policy().name == "float32"
     assert {weight.dtype for weight in half.trainable_weights} == {"float32"}

@@ -30,6 +30,9 @@ def evaluate(
     refine: Annotated[
         str | None, typer.Option(help="Also refine the posterior of each image by chains: hmc. Slow: set a limit.")
     ] = None,
+    precision: Annotated[
+        str, typer.Option(help="bfloat16: faster on some processors, refused where it moves the NLL by 0.005 nats.")
+    ] = "float32",
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")
     ] = False,
@@ -48,6 +51,8 @@ def evaluate(
         raise InvalidInput("--update-card is for a folder of yours, and not for a model that is fetched from elsewhere")
     if refine is not None and (versus or ais):
         raise InvalidInput("--refine goes with the plain evaluation: leave out --ais and --versus")
+    if precision != "float32" and (versus or ais or refine is not None):
+        raise InvalidInput("--precision goes with the plain evaluation: leave out --ais, --refine and --versus")
     import_tensorflow()
     from zoo import evaluation, pretrained
     from zoo.pretrained import cards
@@ -67,12 +72,14 @@ def evaluate(
             other = pretrained.load(versus)
             metrics = evaluation.compare(model, other, batches, progress=report, kept=kept, **settings)
         else:
-            metrics = evaluation.evaluate(model, batches, progress=report, refine=refine, kept=kept, **settings)
+            settings |= {"refine": refine, "precision": precision}
+            metrics = evaluation.evaluate(model, batches, progress=report, kept=kept, **settings)
     if update:
         given = arguments_given(num_samples, split, limit, seed)
         given += [f"--ais --chains {chains} --temperatures {temperatures}"] if ais else []
         given += [f"--versus {versus}"] if versus else []
         given += [f"--refine {refine}"] if refine else []
+        given += [f"--precision {precision}"] if precision != "float32" else []
         measured = paired(metrics, versus) if versus else metrics
         command = " ".join([f"zoo evaluate {card['name']}", *given])
         cards.record(home, measured, evaluation.probe(model, evaluation.test_data(model, data)), command, split)

@@ -67,7 +67,7 @@ class Kept:
 
 def owner_of(model, *settings):
     """Bytes that say of which model and weights numbers are, and with which settings they are measured."""
-    said = [model.registry_name, model.get_config(), tf.__version__, *settings]
+    said = [model.registry_name, model.get_config(), model.dtype_policy.name, tf.__version__, *settings]
     found = hashlib.sha256(json.dumps(said, default=str).encode())
     for weight in model.weights:
         found.update(np.ascontiguousarray(weight).tobytes())

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from zoo.errors import InvalidInput
 from zoo.files import read_json, write_json
+from zoo.precision import computing
 from zoo.quiet import waiting
 from zoo.training.checkpoint import Checkpoint
 
@@ -50,7 +51,7 @@ def settled(recipe, folder, model, batches, steps):
 def measured(recipe, model, batches, steps):
     """({"jit_compile", "steps_per_execution"}, {"without", "with": seconds, where that was measured}) of a run."""
     with waiting("measuring an update"):
-        with recipe.computing():
+        with computing(recipe.precision):
             copy = type(model).from_config(model.get_config())
         recipe.keep(copy)
         batch, updates = next(iter(batches)), recipe.epochs * steps

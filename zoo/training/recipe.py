@@ -1,6 +1,5 @@
 """Recipes: how a model is trained, as plain settings that are checked once."""
 
-import contextlib
 import dataclasses
 import itertools
 from typing import get_args
@@ -9,13 +8,12 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive, choose
+from zoo.precision import PRECISIONS
 from zoo.registry import check_arguments
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.optimizers import make
 from zoo.training.schedules import SCHEDULES
 from zoo.training.trackers import specs_of
-
-PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}  # -> Keras' policy
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,17 +110,6 @@ class Recipe:
             parts = [self.part(stop - start) for start, stop in itertools.pairwise(starts)]
             rate = parts[0] if len(parts) == 1 else Restarts(parts, starts[:-1])
         return make(self.optimizer, rate, self.clipnorm)
-
-    @contextlib.contextmanager
-    def computing(self):
-        """Layers made inside the block compute in the recipe's precision."""
-        before = keras.config.dtype_policy()
-        if self.precision != "float32":
-            keras.config.set_dtype_policy(PRECISIONS[self.precision])
-        try:
-            yield
-        finally:
-            keras.config.set_dtype_policy(before)
 
     def part(self, steps):
         """The rate over one part of the training, as a function of the updates since its start."""

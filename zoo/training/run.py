@@ -10,6 +10,7 @@ import tensorflow as tf
 from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
+from zoo.precision import computing
 from zoo.pretrained.store import checked_preset
 from zoo.quiet import say_once, waiting
 from zoo.training import compiling
@@ -145,7 +146,7 @@ def prepared(stage, models, strategy):
         tf.config.experimental.enable_op_determinism()
     source = stage.begin and (models[stage.begin] if stage.begin in models else pretrained.load(stage.begin))
     keras.utils.set_random_seed(recipe.seed)
-    with recipe.computing():
+    with computing(recipe.precision):
         model = stage.build(source)
     recipe.check_scalars(model)
     return model, datasets(model, stage.entry["data"], recipe, epochs_done=0)
