@@ -51,7 +51,7 @@ def evaluate(
             the time of a reconstruction, so give a limit.
         kept: a `Kept`, which holds the numbers of each batch on the disk: the same call goes on with them after a stop.
             Clear it when all is done.
-        precision: "bfloat16" lets the networks compute in half the bits, in half the time where the processor has
+        precision: "bfloat16" lets the networks compute in half the bits, in less time where the processor has
             instructions for them. "bfloat16_bias" is then what this does to the NLL: the paired difference on the
             first 1,000 examples, 100 draws each. "float32" leaves the model as it is.
 
