@@ -38,7 +38,7 @@ from train_speed import (
 
 BATCH = 100
 STEPS = {1: 600, 5: 300, 50: 60}  # of a round
-AIMS = {("training", 50): 0.7, ("nll", "pythae"): 0.2, "bias": 5}
+AIMS = {("training", 50): 0.7, ("nll", "pythae"): 0.2}
 HALF = "ours in bfloat16"
 
 
@@ -197,10 +197,14 @@ def parts(images, path, num_samples):
 
 
 def bias_of_half(images, path):
-    """What bfloat16 does to the NLL of images, an entry of `zoo.evaluate`, nats."""
-    import zoo
+    """What bfloat16 does to the NLL of images, nats, as `zoo.evaluate` measures it, which would refuse too much."""
+    from zoo.evaluation import compare as compare_models
+    from zoo.evaluation.report import BIAS_DRAWS, LARGEST_BIAS
+    from zoo.precision import in_precision
 
-    found = zoo.evaluate(our_model(path), images, num_samples=1, precision="bfloat16")["bfloat16_bias"]
+    exact = our_model(path)
+    found = compare_models(in_precision(exact, "bfloat16"), exact, images, BIAS_DRAWS)["nll_difference"]
+    found["aim"] = LARGEST_BIAS
     print(f"bfloat16 moves the NLL by {found['value']:.4f} +- {found['standard_error']:.4f} nats", flush=True)
     return found
 
@@ -214,10 +218,10 @@ def binarised(images):
 def compare(results, unit, aim):
     """Our medians over each other side's, per `unit`."""
     found, ours = {}, [name for name in ("ours", HALF) if name in results]
-    for name in (name for name in results if name not in ours):
+    for name in [name for name in results if name not in ours]:
+        goal = aim(name)
         for side in ours:
             ratio, cpu = (results[side][key] / results[name][key] for key in ("median", "cpu_median"))
-            goal = aim(name)
             found[f"{side}/{name}"] = {
                 "ratio": ratio,
                 "cpu_ratio": cpu,
@@ -319,8 +323,8 @@ def main():
     said = {"products": "the decoder's products", "pixels": "the sum over pixels", "rest": "draws and the rest"}
     for name, share in report["nll"]["shares"].items():
         report["aims"][f"of the NLL's time, {said[name]}"] = of_aim(share, None)
-    moved = 1e3 * abs(report["nll"]["bfloat16_bias"]["value"])
-    report["aims"]["what bfloat16 does to the NLL, thousandths of a nat"] = of_aim(moved, AIMS["bias"])
+    moved, allowed = (1e3 * abs(report["nll"]["bfloat16_bias"][key]) for key in ("value", "aim"))
+    report["aims"]["what bfloat16 does to the NLL, thousandths of a nat"] = of_aim(moved, allowed)
     conclude(report, options.json)
 
 

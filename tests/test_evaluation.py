@@ -127,6 +127,8 @@ def test_an_evaluation_in_half_the_bits_says_what_that_does_and_is_refused_where
     bias_of_decoder.assign(tf.fill(bias_of_decoder.shape, 100.3))  # 100.5 in bfloat16
     with pytest.raises(InvalidInput, match=r"bfloat16 moves the NLL by .* on 40 examples, and 0.005 are allowed"):
         zoo.evaluate(model, 0 * x, num_samples=5, precision="bfloat16")
+    with pytest.raises(InvalidInput, match="leave out refine or precision"):
+        zoo.evaluate(model, x, num_samples=5, refine="hmc", precision="bfloat16")
     with pytest.raises(InvalidInput, match="did you mean bfloat16"):
         zoo.evaluate(model, x, num_samples=5, precision="bfloat")
 

@@ -65,6 +65,8 @@ def evaluate(
         InvalidInput: data that do not fit the model, sizes that are not positive, an NLL that bfloat16 moves by more
             than 0.005 nats and twice the standard error of that.
     """
+    if refine is not None and precision != "float32":
+        raise InvalidInput("refine is in single precision: leave out refine or precision")
     sampler = None if refine is None else REFINEMENTS.create(refine, model=model)
     with waiting("evaluating") if progress is None else contextlib.nullcontext():
         bias, exact, model = {}, model, in_precision(model, precision)
