@@ -15,14 +15,14 @@ def softplus(value):
 def summed_softplus(value):
     """The sum over the last axis of softplus(value), with one logarithm for up to 64 of its summands.
 
-    softplus(v) = max(v, 0) + log(1 + exp(-|v|)), and of the factors in (1, 2] no 64 overflow in their product.
+    softplus(v) = max(v, 0) - log(sigmoid(|v|)), and of the factors in [1/2, 1] no 64 underflow in their product.
     """
     size = value.shape[-1]
     together = max(factor for factor in range(1, 65) if size % factor == 0)
     shape = tf.concat([tf.shape(value)[:-1], [size // together, together]], 0)
-    factors = tf.reshape(1.0 + tf.exp(-tf.abs(value)), shape)
+    factors = tf.reshape(tf.sigmoid(tf.abs(value)), shape)
     logs = tf.math.log(tf.reduce_prod(factors, -1))
-    total = tf.reduce_sum(tf.maximum(value, 0.0), -1) + tf.reduce_sum(logs, -1)
+    total = tf.reduce_sum(tf.maximum(value, 0.0), -1) - tf.reduce_sum(logs, -1)
     return total, lambda upstream: upstream[..., None] * tf.sigmoid(value)
 
 

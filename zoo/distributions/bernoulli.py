@@ -27,7 +27,10 @@ class IndependentBernoulli(tfp.distributions.Independent):
     """tfd.Independent of `BernoulliLogits`, with log p(x) = sum x l - sum softplus(l)."""
 
     def _log_prob(self, event):
-        logits, rank = self.distribution.logits, self.event_shape.rank
-        linear = tf.reduce_sum(tf.cast(event, logits.dtype) * logits, range(-rank, 0))
-        flat = tf.concat([tf.shape(logits)[:-rank], [self.event_shape.num_elements()]], 0)
-        return linear - summed_softplus(tf.reshape(logits, flat))
+        logits, rank, size = self.distribution.logits, self.event_shape.rank, self.event_shape.num_elements()
+
+        def flat(value):
+            return tf.reshape(value, tf.concat([tf.shape(value)[:-rank], [size]], 0))
+
+        event, logits = flat(tf.cast(event, logits.dtype)), flat(logits)
+        return tf.reduce_sum(event * logits, -1) - summed_softplus(logits)
