@@ -181,7 +181,7 @@ def parts(images, path, num_samples):
     logits = tf.reshape(decode(z), [draws, len(images), *images.shape[1:]])
     score = tf.function(lambda logits: model.likelihood_head(logits).log_prob(fields["x"]))
     calls = {
-        "whole": lambda: estimator.compiled(fields, seed, draws),
+        "whole": lambda: estimator.compiled(fields, seed, tf.constant(0), draws),
         "products": lambda: decode(z),
         "pixels": lambda: score(logits),
     }

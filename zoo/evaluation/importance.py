@@ -27,12 +27,13 @@ class Estimator:
         self.compiled = tf.function(self.chunk, reduce_retracing=True)
         self.located = tf.function(lambda fields: model.locations(fields), reduce_retracing=True)
 
-    def chunk(self, fields, seed, draws):
-        """Sums over `draws` draws: name -> [B], "units/<latent>" -> [B, D].
+    def chunk(self, fields, key, index, draws):
+        """Sums over the `draws` draws of a chunk of a number: name -> [B], "units/<latent>" -> [B, D].
 
         "log_sum" and "log_squares" are the logs of the summed weights and of their summed squares. A draw whose latents
         leave the range of single precision has a weight of 0, and "overflow" counts it.
         """
+        seed = tf.random.fold_in(key, index, alg="philox")
         trace = self.model.run(fields, num_samples=draws, training=False, seed=seed).trace
         over = tf.math.is_nan(trace.log_evidence)
         log_weight = tf.where(over, -math.inf, trace.log_evidence)
@@ -53,7 +54,7 @@ class Estimator:
         if self.width is None:
             narrowest = -(-NARROWEST // steps)
             draws = self.fitting(narrowest, rows)
-            graph = self.compiled.get_concrete_function(fields, tf.constant([0, 0]), draws).graph
+            graph = self.compiled.get_concrete_function(fields, tf.constant([0, 0]), tf.constant(0), draws).graph
             self.width = max(narrowest, widest(graph, draws * rows))
         return self.fitting(self.width, rows)
 
@@ -72,7 +73,7 @@ class Estimator:
 
         def chunk(start):
             draws = min(step, self.num_samples - start)
-            terms = self.compiled(fields, tf.random.fold_in(key, start // step, alg="philox"), draws)
+            terms = self.compiled(fields, key, tf.constant(start // step), draws)
             return {name: value.numpy().astype("float64") for name, value in terms.items()}
 
         with ThreadPoolExecutor(TOGETHER) as pool:
