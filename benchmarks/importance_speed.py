@@ -7,7 +7,8 @@ IWAE with the same networks; then the importance-weighted NLL of binarised image
 precision and with networks in bfloat16, against pythae's `get_nll`, called as it is (`pythae`: it records gradients)
 and under `torch.no_grad()`, all with the same weights, which the zoo trains for a moment first. The answers must agree
 within their Monte Carlo errors, and what bfloat16 does to the NLL is measured image by image. Each side lives in a
-process of its own, and their rounds are run in turn. pythae is skipped where it is not installed.
+process of its own, and their rounds are run in turn; of the NLL in several, one after the other, for pythae's
+differs from process to process. pythae is skipped where it is not installed.
 """
 
 import argparse
@@ -215,6 +216,19 @@ def binarised(images):
     return np.where(noise < images / 255, 255, 0).astype("uint8")
 
 
+def pooled(races):
+    """Races of the same sides as one: the medians over all processes' rounds."""
+    first, *others = races
+    for name, result in first.items():
+        rounds = [result, *(race[name] for race in others)]
+        for clock in ("seconds", "cpu_seconds"):
+            result[clock] = [seconds for found in rounds for seconds in found[clock]]
+        seconds, cpu = result["seconds"], result["cpu_seconds"]
+        result |= {"median": statistics.median(seconds), "cpu_median": statistics.median(cpu)}
+        result |= {"spread": [min(seconds), max(seconds)], "loss": statistics.fmean(found["loss"] for found in rounds)}
+    return first
+
+
 def compare(results, unit, aim):
     """Our medians over each other side's, per `unit`."""
     found, ours = {}, [name for name in ("ours", HALF) if name in results]
@@ -268,7 +282,8 @@ def likelihood(options, here, images):
         bias = bias_of_half(binarised(images[:1000]), path)
         sides = {"ours": nll_ours, HALF: nll_half}
         sides |= {"pythae": nll_pythae, "pythae_no_grad": nll_pythae_no_grad} if here else {}
-        results = race(sides, (test, path, options.draws), options.repeats, options.cores)
+        races = [race(sides, (test, path, options.draws), 2, options.cores) for _ in range(options.processes)]
+    results = pooled(races)
     ratios = compare(results, len(test), lambda name: AIMS.get(("nll", name)))
     for name, result in results.items():
         print(f"{name:16} {1e3 * result['each']:8.1f} ms an image, NLL {result['loss']:.3f} +- {error:.3f}", flush=True)
@@ -293,7 +308,8 @@ def main():
     parser.add_argument("--num-samples", type=int, nargs="+", default=[1, 5, 50], help="S of the training steps")
     parser.add_argument("--draws", type=int, default=5000, help="draws an image of the NLL")
     parser.add_argument("--images", type=int, default=20, help="images of the NLL")
-    parser.add_argument("--repeats", type=int, default=5, help="rounds of each side that are timed")
+    parser.add_argument("--repeats", type=int, default=5, help="rounds of each side's training that are timed")
+    parser.add_argument("--processes", type=int, default=5, help="of each side's NLL, of two rounds each")
     parser.add_argument("--scale", type=float, default=1.0, help="of the steps in a round")
     parser.add_argument("--cores", type=int, default=os.cpu_count(), help="cores each side may use")
     parser.add_argument("--json", help="write the results to this file")
