@@ -231,6 +231,13 @@ def test_a_level_is_unused_where_its_kl_is_below_a_hundredth_a_unit(kl, said, sp
     assert collapse_report(two_levels(8.0, kl, spread)) == said
 
 
+@pytest.mark.parametrize("kl, said", [(0.9, "unused"), (1.1, "used")])
+def test_a_map_of_many_units_is_used_where_it_says_a_nat(kl, said):
+    metrics = two_levels(8.0, kl, 0.0)
+    metrics["active_units_z2"]["of"] = 1568
+    assert f" {said}" in collapse_report(metrics)[0]
+
+
 def test_a_card_says_which_levels_are_unused():
     metrics = two_levels(8.0, 0.0, 0.0)
     card = {"name": "m", "model": "lvae", "config": {}, "metrics": metrics, "versions": {}, "date": ""}

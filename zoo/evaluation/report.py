@@ -161,13 +161,14 @@ def probe(model, dataset, settings=None):
 def collapse_report(metrics):
     """What the metrics of `evaluate` say, in sentences, about latents that are not used: [str].
 
-    A latent counts as unused where its KL is below 0.01 nats a unit. (Below the top of a hierarchy active units do not
-    show it: the posterior's mean moves with the prior's.) Nothing is said of a model of one latent that is used.
+    A latent counts as unused where its KL is below 0.01 nats a unit and below 1 nat in all, for a map of thousands of
+    units may say little in each and much together. (Below the top of a hierarchy active units do not show it: the
+    posterior's mean moves with the prior's.) Nothing is said of a model of one latent that is used.
     """
     sentences, levels = [], levels_of(metrics)
     for name, (kl, active, unused) in levels.items():
         level, size = f"latent {name}" if name else "the latent", active["of"]
-        if kl["value"] < UNUSED_KL * size:
+        if kl["value"] < min(UNUSED_KL * size, 1):
             sentences.append(f"{level} is unused: the KL of its {size} units is {kl['value']:.3f} nats.")
         elif unused and unused["value"]:
             sentences.append(f"{level} is used, but {unused['value']} of its {size} units are not.")
