@@ -26,6 +26,7 @@ from train_speed import (
     LATENT,
     PIXELS,
     RATE,
+    add_medians,
     as_measured,
     conclude,
     mnist,
@@ -223,9 +224,8 @@ def pooled(races):
         rounds = [result, *(race[name] for race in others)]
         for clock in ("seconds", "cpu_seconds"):
             result[clock] = [seconds for found in rounds for seconds in found[clock]]
-        seconds, cpu = result["seconds"], result["cpu_seconds"]
-        result |= {"median": statistics.median(seconds), "cpu_median": statistics.median(cpu)}
-        result |= {"spread": [min(seconds), max(seconds)], "loss": statistics.fmean(found["loss"] for found in rounds)}
+        result["loss"] = statistics.fmean(found["loss"] for found in rounds)
+        add_medians(result)
     return first
 
 

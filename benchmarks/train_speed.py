@@ -250,12 +250,17 @@ def race(sides, arguments, repeats, cores):
         connection.send(False)
         process.join()
     for result in results.values():
-        seconds = result["seconds"]
-        result |= {"median": statistics.median(seconds), "spread": [min(seconds), max(seconds)]}
-        result["cpu_median"] = statistics.median(result["cpu_seconds"])
+        add_medians(result)
     if len({result["parameters"] for result in results.values()}) > 1:
         raise SystemExit("the sides do not have the same number of parameters")
     return results
+
+
+def add_medians(result):
+    """Say the medians and the spread of a side's rounds in its entry."""
+    seconds = result["seconds"]
+    result |= {"median": statistics.median(seconds), "spread": [min(seconds), max(seconds)]}
+    result["cpu_median"] = statistics.median(result["cpu_seconds"])
 
 
 def ratios(results, batch_size):
