@@ -4,8 +4,8 @@
 
 Each training is a process of its own that may run on so many cores alone (`os.sched_setaffinity`, on Linux), by turns.
 The first epoch of each, in which the update is compiled, is left out. Parallel efficiency is the time on one core by
-twice the time on two: 1 where the second core halves the time. With `TF_NUM_INTRAOP_THREADS=1` TensorFlow shares no
-operator among cores; operators that do not wait for each other still run side by side.
+twice the time on two: 1 where the second core halves the time. With `TF_NUM_INTRAOP_THREADS=1` cores share no operator,
+but the rows of a batch.
 """
 
 import argparse

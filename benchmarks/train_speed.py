@@ -7,8 +7,9 @@ images (on random ones where MNIST is not prepared), as grey values, because pyt
 `--binarize` draws the pixels afresh in each step instead and leaves pythae out. Each side lives in a process of its
 own, so that no library disturbs another's threads; epochs are run one at a time, in turn (A B C A B C ...). The first
 epoch of each, with imports, building and compiling, is reported apart. The zoo runs twice: as TensorFlow is, and with
-each operator on one core (`TF_NUM_INTRAOP_THREADS=1`), which suits small batches. PyTorch and pythae are skipped where
-they are not installed (`pip install vae-zoo[benchmark]`). Import times of the zoo and its command are measured too.
+each operator on one core (`TF_NUM_INTRAOP_THREADS=1`), when cores share the rows of a batch. PyTorch and pythae are
+skipped where they are not installed (`pip install vae-zoo[benchmark]`). Import times of the zoo and its command are
+measured too.
 
     python benchmarks/train_speed.py --against ../before --repeats 15
 
@@ -87,7 +88,7 @@ def ours(images, batch_size, binarize):
 
 
 def apart(*arguments):
-    """`ours`, with each operator of TensorFlow on one core and others beside it."""
+    """`ours`, with each operator of TensorFlow on one core, and the rows of a batch shared by them."""
     os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
     return ours(*arguments)
 

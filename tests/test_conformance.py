@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import STEPS, assert_same, numbers, of_today, random_batch, seed, shaken, tiered, wanted
+from support import STEPS, assert_same, numbers, of_today, random_batch, seed, shaken, step_gradients, tiered, wanted
 
 import zoo
 from zoo.creation import model_class
@@ -29,6 +29,7 @@ one_a_kind = pytest.mark.parametrize("case", tiered(CASES, KINDS.__contains__, "
 one_alone = pytest.mark.parametrize("case", tiered(CASES, ALONE.__contains__, "-".join))
 TODAY = {*ALONE, *of_today(FAMILIES, 4)}
 some_today = pytest.mark.parametrize("case", tiered(CASES, TODAY.__contains__, "-".join))
+WHOLE = {"vamp_vae"}  # of whose batches cores share none, though a row says nothing of others
 
 
 def made(case, **config):
@@ -70,6 +71,22 @@ def test_every_trainable_weight_gets_a_gradient(case):
     assert reached, "the model has no trainable weights"
     idle = [v.path for v, g in reached if g is None or not np.any(tf.convert_to_tensor(g))]
     assert not idle, f"no gradient reaches {idle}"
+
+
+@each
+def test_cores_that_share_a_batch_take_the_gradients_of_one(case, monkeypatch):
+    model = shaken(made(case, num_samples=2))
+    model.compile("sgd", jit_compile=False)
+    if not model.by_rows:
+        assert model.penalties or case[0] in WHOLE
+        return
+    costs, gradients = step_gradients(model, random_batch(model), seed(1))
+    monkeypatch.setattr("zoo.models.step.num_parts", lambda rows: 3)  # of 1, 2 and 2 rows
+    shared_costs, shared = step_gradients(model, random_batch(model), seed(1))
+    assert_same(shared_costs, costs, rtol=1e-5)
+    for variable, ours, theirs in zip(model.trainable_variables, shared, gradients, strict=True):
+        ours, theirs = (tf.convert_to_tensor(gradient) for gradient in (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-6, err_msg=variable.path)
 
 
 @some_today

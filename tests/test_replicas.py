@@ -1,11 +1,18 @@
-"""Several devices: what is counted or drawn over a batch is so over the whole of it, and its update is that of one."""
+"""Several devices or cores: what is counted or drawn is so over the whole batch, and its update is that of one."""
 
 import os
 import pathlib
 import subprocess
 import sys
 
+import keras
+import numpy as np
 import pytest
+import tensorflow as tf
+from support import random_batch, small
+
+from zoo.models import step
+from zoo.replicas import MOST, num_cores, num_parts
 
 HERE = pathlib.Path(__file__).parent
 
@@ -52,3 +59,73 @@ def test_two_devices_take_the_step_of_one_whatever_rows_each_has():
     command = [sys.executable, "-c", UPDATES]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def cores_apart(monkeypatch, cores=3):
+    """As where TensorFlow was told to keep each operator on one of so many cores."""
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
+    monkeypatch.setattr("zoo.replicas.num_cores", lambda: cores)
+
+
+def test_cores_share_a_batch_where_they_do_not_share_operators(monkeypatch):
+    assert num_cores() >= 1 and num_parts(500) == 1
+    cores_apart(monkeypatch)
+    assert [num_parts(rows) for rows in (500, 47, 31, 1, None)] == [3, 2, 1, 1, 3]
+    cores_apart(monkeypatch, 128)
+    assert [num_parts(rows) for rows in (500, None)] == [MOST, MOST]
+    monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])
+    assert num_parts(500) == 1  # a GPU is one, whatever cores are beside it
+
+
+@pytest.mark.parametrize("remainder", [0, 1, 30])
+def test_fit_is_the_same_when_cores_share_each_batch(remainder, monkeypatch):
+    def trained():
+        model = small("iwae", binarize="dynamic", num_samples=2)
+        model.compile(keras.optimizers.SGD(0.01))
+        data = tf.data.Dataset.from_tensor_slices(random_batch(model, 64 + remainder)).batch(64, not remainder)
+        with_parts.clear()
+        history = model.fit(data, validation_data=data, epochs=2, verbose=0).history
+        return history, model.get_weights(), list(with_parts)
+
+    with_parts, join = [], step.joined
+    monkeypatch.setattr(step, "joined", lambda traces: with_parts.append(len(traces)) or join(traces))
+    history, weights, parts = trained()
+    cores_apart(monkeypatch)
+    shared_history, shared_weights, shared_parts = trained()
+    assert not parts and set(shared_parts) == {3}
+    for one, several in zip(weights, shared_weights, strict=True):
+        np.testing.assert_allclose(several, one, rtol=1e-5, atol=2e-6)
+    for term, values in history.items():
+        np.testing.assert_allclose(shared_history[term], values, rtol=1e-4, atol=1e-5, err_msg=term)
+
+
+@keras.saving.register_keras_serializable("tests")
+class Own(keras.layers.Dense):
+    """A layer of which the zoo knows nothing."""
+
+
+MLP = {"name": "mlp", "hidden_units": [8]}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"encoder": {**MLP, "batch_norm": True}},
+        {"encoder": {"name": "pooled_conv", "filters": [4], "hidden_units": [8], "dropout": [0.5, 0.5]}},
+        {"encoder": Own(8)},
+        {"encoder": keras.layers.Dense(8, activity_regularizer="l2")},
+        {"penalties": ["mmd"]},
+    ],
+    ids=["statistics", "dropout", "own layer", "own cost", "penalty"],
+)
+def test_cores_share_no_batch_whose_rows_may_know_each_other(config):
+    model = small("vae", **{"decoder": MLP, **config})
+    model.compile("sgd")
+    assert not model.by_rows
+
+
+def test_cores_share_no_update_that_xla_compiles():
+    model = small("vae")
+    for jit_compile in (True, False):
+        model.compile("sgd", jit_compile=jit_compile)
+        assert model.by_rows != jit_compile

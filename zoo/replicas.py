@@ -1,15 +1,21 @@
-"""A batch that several devices share: sums, rows and random numbers of the whole of it.
+"""A batch that several devices or cores share: sums, rows and random numbers of the whole of it.
 
 Each replica of `tf.distribute` sees some rows of a batch. Inside `whole_batch` what is counted, normalised, compared or
 drawn over rows is so over those of all replicas, as one device would with the whole batch: an update is the same
 however many devices share it. Outside, and on one device, all of this does nothing.
+
+Where TensorFlow keeps each operator on one core, cores share a batch too: inside `part_of` a model sees some rows of
+it, and what is drawn for them is that of the whole.
 """
 
 import contextlib
+import os
 import threading
 from typing import NamedTuple
 
 import tensorflow as tf
+
+LEAST, MOST = 16, 8  # rows of a core's part of a batch, and parts
 
 _inside = threading.local()  # every replica of a step is traced in a thread of its own
 
@@ -48,6 +54,36 @@ def share_of(value):
     counts = replicas.all_gather(tf.shape(value)[:1], 0)
     place = replicas.replica_id_in_sync_group
     return Share(tf.reduce_sum(counts[:place]), counts[place], tf.reduce_sum(counts))
+
+
+def num_parts(rows):
+    """Among how many cores a batch is shared: 1 where operators are, on an accelerator, and by several replicas.
+
+    Args:
+        rows: of the batch; None where that is not known before.
+    """
+    threads = tf.config.threading
+    each = threads.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if str(each) != "1" or num_replicas() > 1 or tf.config.list_physical_devices("GPU"):
+        return 1
+    cores = threads.get_inter_op_parallelism_threads() or num_cores()
+    return max(1, min(cores, MOST, MOST if rows is None else rows // LEAST))
+
+
+def num_cores():
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+@contextlib.contextmanager
+def part_of(number, count, rows):
+    """Inside, the rows are one of so many parts of a batch: a slice of it."""
+    first, last = number * rows // count, (number + 1) * rows // count
+    _inside.share = Share(first, last - first, rows)
+    try:
+        yield slice(first, last)
+    finally:
+        _inside.share = None
 
 
 def share():

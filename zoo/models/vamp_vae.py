@@ -63,6 +63,10 @@ class VampVAE(VAE):
     def inference_layers(self):
         return []  # the prior is made of them too
 
+    @property
+    def by_rows(self):
+        return False  # the prior is made anew in each pass, which takes longer than sharing the rows saves
+
     def draw(self, seeds, condition):
         return {"z": self.prior().sample_rows(seeds)}
 

@@ -145,6 +145,17 @@ class Trace(NamedTuple):
         return sum(terms, tf.zeros_like(self.log_weight))
 
 
+def joined(traces):
+    """The `Trace` of a batch, of those of its rows part by part."""
+
+    def along(axis, *fields):
+        every = {field: [getattr(trace, field) for trace in traces] for field in fields}
+        return {f: tf.nest.map_structure(lambda *v: tf.concat(v, axis), *parts) for f, parts in every.items()}
+
+    terms = along(2, "latents", "log_likelihood", "log_prior", "log_posterior", "log_mass", "base", "path", "blocks")
+    return traces[0]._replace(**terms, **along(0, "kl_per_unit"))
+
+
 def term_line(name, value):
     """Name, shape and mean of a tensor; of one in a graph without the mean."""
     value = tf.convert_to_tensor(value)

@@ -81,7 +81,7 @@ def read_choice(path):
 
 def seconds_of_updates(model, optimizer, batch, jit_compile):
     """{"first", with what it takes to compile, "each": the median over a few rounds of further ones}."""
-    model.compile(optimizer)
+    model.compile(optimizer, jit_compile=jit_compile)
     update = tf.function(model.train_step, jit_compile=jit_compile)
 
     def seconds(count):

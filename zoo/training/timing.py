@@ -1,6 +1,5 @@
 """What a training costs: seconds, memory, and on which machine."""
 
-import os
 import pathlib
 import platform
 import statistics
@@ -10,6 +9,7 @@ import time
 import keras
 import tensorflow as tf
 
+from zoo.replicas import num_cores
 from zoo.training.logs import read_rows, write_rows
 
 HEADER = ["epoch", "seconds", "peak_memory_bytes"]
@@ -83,11 +83,10 @@ def peak_memory():
 
 def machine():
     """{"cores", "processor", "system"} and, where there are such, "accelerators": what it is, not what it is called."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gpus = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.list_physical_devices("GPU")]
     accelerators = [details.get("device_name", "GPU") for details in gpus]
     return {
-        "cores": cores,
+        "cores": num_cores(),
         "processor": processor(),
         "system": f"{platform.system()} {platform.machine()}",
         **({"accelerators": accelerators} if accelerators else {}),
