@@ -18,7 +18,7 @@ import tempfile
 import time
 
 NAME, SHARD, BATCH = "vae_mnist", 5_000, 256
-ROWS = {"encode": (5_000, 45_000), "score": (250, 1_500), "sample": (5_000, 25_000)}  # of the two runs
+ROWS = {"encode": (5_000, 125_000), "score": (250, 2_500), "sample": (5_000, 125_000)}  # of the two runs
 GROWTH = (20_000, 80_000)  # rows, over which the memory of a worker is watched
 AIM, GIGABYTES = 0.7, 2.0
 BILLION, WORKERS, CORES = 1_000_000_000, 100, 4  # machines, and their cores

@@ -66,7 +66,7 @@ def arrays_of(batch, specs, seed):
     for name, spec in given.items():
         fits &= fitting(batch.fields[name], spec)
     rows = np.flatnonzero(fits)
-    keys = [batch.keys[row] for row in rows]
+    keys = batch.keys if fits.all() else [batch.keys[row] for row in rows]
     failed = [*batch.failed, *((batch.keys[row], reason_of(batch, row, given)) for row in np.flatnonzero(~fits))]
     arrays = {name: as_input(batch.fields[name], rows, spec) for name, spec in given.items()}
     for name, spec in specs.items():
@@ -116,7 +116,7 @@ def as_input(values, rows, spec):
     elif len(rows) < len(values):
         values = values[rows]
     if values.dtype == np.uint8 and np.dtype(spec.dtype).kind == "f":
-        return values.astype("float32") / np.float32(255)
+        return np.divide(values, np.float32(255), dtype="float32")
     return values.astype(spec.dtype, copy=False)
 
 

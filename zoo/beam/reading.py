@@ -115,9 +115,9 @@ class ReadRows(beam.DoFn):
         yield Batch(keys, {"x": values})
 
     def records(self, path):
-        parse, row = None, 0
+        parse, file, row = None, self.name_of(path), 0
         for contents in read_records(path, self.rows):
-            names = [f"{self.name_of(path)}:{row + number}" for number in range(len(contents))]
+            names = [f"{file}:{number}" for number in range(row, row + len(contents))]
             row += len(contents)
             try:
                 parse = parse or parser(layout_of(contents[0].numpy(), path, self.column, self.look))

@@ -25,7 +25,7 @@ def schema_of(signature):
     fields = [pyarrow.field(KEY, pyarrow.string())]
     for name, spec in sorted(signature.structured_outputs.items()):
         kind, shape = pyarrow.from_numpy_dtype(spec.dtype.as_numpy_dtype), list(spec.shape[1:])
-        kind = pyarrow.list_(kind, int(np.prod(shape))) if shape else kind
+        kind = pyarrow.list_(pyarrow.field("element", kind, nullable=False), int(np.prod(shape))) if shape else kind
         fields.append(pyarrow.field(name, kind, metadata={SHAPE: json.dumps(shape)} if shape else None))
     return pyarrow.schema(fields)
 
@@ -51,7 +51,8 @@ class ParquetSink(FileBasedSink):
 
     def open(self, temp_path):
         self.file = super().open(temp_path)
-        return parquet.ParquetWriter(self.file, self.schema, use_dictionary=False)
+        numbers = [f.name for f in self.schema if not pyarrow.types.is_fixed_size_list(f.type)]  # to look rows up by
+        return parquet.ParquetWriter(self.file, self.schema, use_dictionary=False, write_statistics=numbers)
 
     def write_record(self, writer, table):
         writer.write_table(table)
