@@ -71,6 +71,9 @@ def test_cores_share_a_batch_where_they_do_not_share_operators(monkeypatch):
     assert num_cores() >= 1 and num_parts(500) == 1
     cores_apart(monkeypatch)
     assert [num_parts(rows) for rows in (500, 47, 31, 1, None)] == [3, 2, 1, 1, 3]
+    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "2")
+    assert num_parts(500) == 2
+    monkeypatch.delenv("TF_NUM_INTEROP_THREADS")
     cores_apart(monkeypatch, 128)
     assert [num_parts(rows) for rows in (500, None)] == [MOST, MOST]
     monkeypatch.setattr("tensorflow.config.list_physical_devices", lambda kind: [kind])

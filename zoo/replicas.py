@@ -63,10 +63,11 @@ def num_parts(rows):
         rows: of the batch; None where that is not known before.
     """
     threads = tf.config.threading
-    each = threads.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
-    if str(each) != "1" or num_replicas() > 1 or tf.config.list_physical_devices("GPU"):
+    of_one = threads.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
+    if str(of_one) != "1" or num_replicas() > 1 or tf.config.list_physical_devices("GPU"):
         return 1
-    cores = threads.get_inter_op_parallelism_threads() or num_cores()
+    beside = threads.get_inter_op_parallelism_threads() or os.environ.get("TF_NUM_INTEROP_THREADS")
+    cores = min(int(beside), num_cores()) if str(beside).isdecimal() else num_cores()
     return max(1, min(cores, MOST, MOST if rows is None else rows // LEAST))
 
 
