@@ -66,9 +66,9 @@ def num_parts(rows):
     of_one = threads.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
     if str(of_one) != "1" or num_replicas() > 1 or tf.config.list_physical_devices("GPU"):
         return 1
-    beside = threads.get_inter_op_parallelism_threads() or os.environ.get("TF_NUM_INTEROP_THREADS")
-    cores = min(int(beside), num_cores()) if str(beside).isdecimal() else num_cores()
-    return max(1, min(cores, MOST, MOST if rows is None else rows // LEAST))
+    beside = str(threads.get_inter_op_parallelism_threads() or os.environ.get("TF_NUM_INTEROP_THREADS"))
+    beside = int(beside) if beside.isdecimal() else 0  # which stands for all cores
+    return max(1, min(num_cores(), MOST, beside or MOST, MOST if rows is None else rows // LEAST))
 
 
 def num_cores():
