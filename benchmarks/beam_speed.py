@@ -9,7 +9,6 @@ processor, of the pipeline by what the additional rows take, so that starting it
 
 import argparse
 import json
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -112,18 +111,6 @@ def grown(connection, rows, folder):
     connection.send(peak_memory())
 
 
-def in_process(function, *arguments):
-    """What a function sends from a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    here, there = context.Pipe()
-    process = context.Process(target=function, args=(there, *arguments))
-    process.start()
-    there.close()
-    found = here.recv()
-    process.join()
-    return found
-
-
 def tables(report):
     """The lines of the page's tables, by their names."""
     rates = ["| endpoint | bare signature, rows a core-second | pipeline | ratio |", "|---|---|---|---|"]
@@ -142,6 +129,8 @@ def main():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path, help="write the results to this file, and tables beside it")
     options = parser.parse_args()
+    from runs import in_process, store
+
     from zoo.pretrained import versions
 
     report = {"model": NAME, "batch": BATCH, "repeats": options.repeats, "versions": versions(), "endpoints": {}}
@@ -159,8 +148,6 @@ def main():
     report["aims"]["memory_met"] = max(report["memory"].values()) < GIGABYTES * 1e9
     print(f"aim {AIM}: {met}; below {GIGABYTES} GB: {report['aims']['memory_met']}")
     if options.json:
-        from runs import store
-
         store(options.json, report, tables(report))
 
 

@@ -1,4 +1,6 @@
-"""Trainings in folders of their own, which go on where they were interrupted; and results that are stored."""
+"""Trainings in folders of their own, which go on where they were interrupted; results that are stored; processes."""
+
+import multiprocessing
 
 from zoo import pretrained
 from zoo.files import read_json, write_bytes, write_json
@@ -22,3 +24,15 @@ def store(path, report, tables):
     write_json(path, report)
     for name, lines in tables.items():
         write_bytes(path.with_name(f"{name}.md"), ("\n".join(lines) + "\n").encode())
+
+
+def in_process(function, *arguments):
+    """What a function sends from a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=function, args=(there, *arguments))
+    process.start()
+    there.close()
+    found = here.recv()
+    process.join()
+    return found

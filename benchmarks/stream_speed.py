@@ -5,13 +5,12 @@
 The 784-200-200-50 VAE of `train_speed.py` trains by `fit` on 60,000 shuffled MNIST images (random ones where MNIST is
 not prepared) from shards, from memory, and on a batch that is already there, in turn, for whole passes, the first of
 each left out. Seconds are those of the processor, all threads together; the input's share is what a step takes beyond
-that with the batch that is there. Beside it the most memory of a pass over growing numbers of rows, each in a process
-of its own.
+that with the batch that is there. Beside it the most memory of a pass over growing numbers of rows. Each size of batch,
+and each number of rows, has a process of its own.
 """
 
 import argparse
 import itertools
-import multiprocessing
 import os
 import pathlib
 import shutil
@@ -44,28 +43,25 @@ def passes(model, dataset, steps):
     return [1e3 * (end - begin) / steps for begin, end in itertools.pairwise(ends)]
 
 
-def shares(folder, repeats):
-    """Batch -> milliseconds of the processor a step by each kind of input, and the shares of the input."""
+def shares(connection, folder, size, repeats):
+    """In a process of its own: milliseconds of the processor a step by each kind of input, and the input's shares."""
     import zoo
     from zoo.data import write_shards
 
-    x, report = images(60_000), {}
+    x = images(60_000)
     write_shards(zoo.load_dataset(x, batch_size=500, shuffle=False), folder / "shards", 16)
-    for size in BATCHES:
-        model = zoo.create("vae", latent_dim=50, encoder={"name": "mlp", "hidden_units": [200, 200]})
-        model.compile("adam")
-        settings = {"split": "all", "batch_size": size, "shuffle": True, "first_epoch": 0, "drop_remainder": True}
-        streamed, held = (zoo.load_dataset(source, **settings) for source in (folder / "shards", x))
-        sides = {"shards": streamed, "memory": held, "there": held.take(1).cache().repeat()}
-        found = {name: [] for name in sides}
-        for _ in range(repeats):
-            for name, dataset in sides.items():
-                found[name] += passes(model, dataset, len(x) // size)
-        step = {name: statistics.median(times) for name, times in found.items()}
-        share = {f"share of {name}": 1 - step["there"] / step[name] for name in ("shards", "memory")}
-        report[size] = {**step, **share}
-        print(size, report[size], flush=True)
-    return report
+    model = zoo.create("vae", latent_dim=50, encoder={"name": "mlp", "hidden_units": [200, 200]})
+    model.compile("adam")
+    settings = {"split": "all", "batch_size": size, "shuffle": True, "first_epoch": 0, "drop_remainder": True}
+    streamed, held = (zoo.load_dataset(source, **settings) for source in (folder / "shards", x))
+    sides = {"shards": streamed, "memory": held, "there": held.take(1).cache().repeat()}
+    found = {name: [] for name in sides}
+    for _ in range(repeats):
+        for name, dataset in sides.items():
+            found[name] += passes(model, dataset, len(x) // size)
+    step = {name: statistics.median(times) for name, times in found.items()}
+    share = {f"share of {name}": 1 - step["there"] / step[name] for name in ("shards", "memory")}
+    connection.send({**step, **share})
 
 
 def passed(connection, folder, rows):
@@ -87,16 +83,13 @@ def passed(connection, folder, rows):
     connection.send(peak_memory())
 
 
-def memory(rows):
+def alone(function, *arguments):
+    """What a function sends from a process and a folder of its own."""
+    from runs import in_process
+
     with tempfile.TemporaryDirectory() as folder:
-        here, there = multiprocessing.get_context("spawn").Pipe()
-        arguments = (there, pathlib.Path(folder), rows)
-        process = multiprocessing.get_context("spawn").Process(target=passed, args=arguments)
-        process.start()
-        there.close()
-        found = here.recv()
-        process.join()
-    print(f"{rows} rows: {found / 1e9:.2f} GB", flush=True)
+        found = in_process(function, pathlib.Path(folder), *arguments)
+    print(*arguments, found, flush=True)
     return found
 
 
@@ -122,9 +115,8 @@ def main():
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from zoo.pretrained import versions
 
-    report = {"repeats": options.repeats, "versions": versions(), "memory": {n: memory(n) for n in GROWTH}}
-    with tempfile.TemporaryDirectory() as folder:
-        report["steps"] = shares(pathlib.Path(folder), options.repeats)
+    report = {"repeats": options.repeats, "versions": versions(), "memory": {n: alone(passed, n) for n in GROWTH}}
+    report["steps"] = {size: alone(shares, size, options.repeats) for size in BATCHES}
     met = {size: found["share of shards"] <= AIM for size, found in report["steps"].items()}
     report["aims"] = {"share": AIM, "met": met, "memory_met": max(report["memory"].values()) < GIGABYTES * 1e9}
     print(f"at most {AIM:.0%} of a step: {met}; below {GIGABYTES} GB: {report['aims']['memory_met']}")
