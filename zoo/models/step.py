@@ -175,7 +175,7 @@ class Step(Doors):
 
     def side_by_side(self, inputs, **settings):
         """The `Pass` of a batch, whose rows cores share (`zoo.replicas.num_parts`): then with the trace alone."""
-        x = next(value for value in inputs.values() if value is not None)
+        x = next(iter(inputs.values()))
         count = num_parts(x.shape[0]) if self.by_rows else 1
         if count == 1:
             return self(inputs, **settings)
