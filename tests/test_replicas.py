@@ -53,12 +53,36 @@ for name, config in CASES:
 """
 
 
-@pytest.mark.slow
-def test_two_devices_take_the_step_of_one_whatever_rows_each_has():
+TWICE = """
+import sys
+import tensorflow as tf
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from zoo.training.run import train
+data = {"name": "digits", "split": "train", "validation": "validation"}
+recipe = {"epochs": 1, "batch_size": 2, "steps_per_epoch": 3}
+for name in ("vae", "deep_vae"):
+    sizes = {"data_shape": [8, 8, 1], **({"num_blocks": [1, 1], "width": 8} if name == "deep_vae" else {})}
+    preset = {"model": name, "config": sizes, "data": data, "recipe": recipe}
+    train(f"{sys.argv[1]}/{name}", preset, distribute="mirrored", verbose=False)
+"""
+
+
+def in_a_process(script, *arguments):
     path = os.pathsep.join([str(HERE.parent), str(HERE)])
-    command = [sys.executable, "-c", UPDATES]
+    command = [sys.executable, "-c", script, *map(str, arguments)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.mark.slow
+def test_two_devices_take_the_step_of_one_whatever_rows_each_has():
+    in_a_process(UPDATES)
+
+
+@pytest.mark.slow
+def test_devices_share_one_training_after_another_in_a_process(tmp_path):
+    in_a_process(TWICE, tmp_path)
 
 
 def cores_apart(monkeypatch, cores=3):
@@ -91,7 +115,7 @@ def test_fit_is_the_same_when_cores_share_each_batch(remainder, monkeypatch):
         return history, model.get_weights(), list(with_parts)
 
     with_parts, join = [], step.joined
-    monkeypatch.setattr(step, "joined", lambda traces: with_parts.append(len(traces)) or join(traces))
+    monkeypatch.setattr(step, "joined", lambda traces, rows: with_parts.append(len(rows)) or join(traces, rows))
     history, weights, parts = trained()
     cores_apart(monkeypatch)
     shared_history, shared_weights, shared_parts = trained()

@@ -50,10 +50,16 @@ def strategy_of(distribute):
         return multi_worker(text)
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     if len(devices) > 1:
-        return tf.distribute.MirroredStrategy([device.name for device in devices])
+        return mirrored(*(device.name for device in devices))
     if distribute == "mirrored":
         raise InvalidInput("mirrored needs several devices, and TensorFlow sees one here: leave distribute out")
     return None
+
+
+@functools.cache  # a second one would number its exchanges as the first did, and take up what is left of them
+def mirrored(*devices):
+    """The strategy of several devices of this machine."""
+    return tf.distribute.MirroredStrategy(devices)
 
 
 @functools.cache  # a process joins its cluster once
