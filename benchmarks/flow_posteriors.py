@@ -23,6 +23,7 @@ from runs import trained
 import zoo
 from zoo import evaluation
 from zoo.files import atomic, read_json, write_json
+from zoo.replicas import num_cores
 from zoo.training.recipe import Recipe
 from zoo.training.run import data_arguments
 
@@ -110,7 +111,7 @@ def measure(row, reference, options):
         entry["metrics"]["nll_difference"] = difference
     entry["parameters"] = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     entry["seconds_per_epoch"] = epoch_seconds(row, options)
-    entry["cores"] = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    entry["cores"] = num_cores()
     return entry, scores
 
 

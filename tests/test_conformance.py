@@ -74,15 +74,16 @@ def test_every_trainable_weight_gets_a_gradient(case):
 
 
 @each
-def test_cores_that_share_a_batch_take_the_gradients_of_one(case, monkeypatch):
+@pytest.mark.parametrize("rows", [5, 2])  # for three cores: 1, 2 and 2, or too few
+def test_cores_that_share_a_batch_take_the_gradients_of_one(case, rows, monkeypatch):
     model = shaken(made(case, num_samples=2))
     model.compile("sgd", jit_compile=False)
     if not model.by_rows:
         assert model.penalties or case[0] in WHOLE
         return
-    costs, gradients = step_gradients(model, random_batch(model), seed(1))
-    monkeypatch.setattr("zoo.models.step.num_parts", lambda rows: 3)  # of 1, 2 and 2 rows
-    shared_costs, shared = step_gradients(model, random_batch(model), seed(1))
+    costs, gradients = step_gradients(model, random_batch(model, rows), seed(1))
+    monkeypatch.setattr("zoo.models.step.num_parts", lambda rows: 3)
+    shared_costs, shared = step_gradients(model, random_batch(model, rows), seed(1))
     assert_same(shared_costs, costs, rtol=1e-5)
     for variable, ours, theirs in zip(model.trainable_variables, shared, gradients, strict=True):
         ours, theirs = (tf.convert_to_tensor(gradient) for gradient in (ours, theirs))

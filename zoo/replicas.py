@@ -21,7 +21,7 @@ _inside = threading.local()  # every replica of a step is traced in a thread of 
 
 
 class Share(NamedTuple):
-    """A replica's rows of a batch: which is its first, how many it has, and how many there are."""
+    """A replica's or part's rows of a batch: which is its first, how many it has, and how many there are."""
 
     first: tf.Tensor
     own: tf.Tensor
@@ -78,17 +78,21 @@ def num_cores():
 
 @contextlib.contextmanager
 def part_of(number, count, rows):
-    """Inside, the rows are one of so many parts of a batch: a slice of it."""
+    """Inside, the rows are one of so many parts of a batch: (a slice of it, how many of its rows are of no other part).
+
+    Where there are fewer rows than parts some see a row of another, for many operators fail on none.
+    """
     first, last = number * rows // count, (number + 1) * rows // count
-    _inside.share = Share(first, last - first, rows)
+    seen = max(last, first + 1) if isinstance(rows, int) else tf.maximum(last, first + 1)
+    _inside.share = Share(first, seen - first, rows)
     try:
-        yield slice(first, last)
+        yield slice(first, seen), last - first
     finally:
         _inside.share = None
 
 
 def share():
-    """The `Share` of this replica, None on one device."""
+    """The `Share` of this replica or part, None where a batch is whole."""
     return getattr(_inside, "share", None)
 
 

@@ -51,8 +51,8 @@ class ParquetSink(FileBasedSink):
 
     def open(self, temp_path):
         self.file = super().open(temp_path)
-        numbers = [f.name for f in self.schema if not pyarrow.types.is_fixed_size_list(f.type)]  # to look rows up by
-        return parquet.ParquetWriter(self.file, self.schema, use_dictionary=False, write_statistics=numbers)
+        plain = [f.name for f in self.schema if not pyarrow.types.is_fixed_size_list(f.type)]  # to look rows up by
+        return parquet.ParquetWriter(self.file, self.schema, use_dictionary=False, write_statistics=plain)
 
     def write_record(self, writer, table):
         writer.write_table(table)

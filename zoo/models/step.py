@@ -179,13 +179,13 @@ class Step(Doors):
         count = num_parts(x.shape[0]) if self.by_rows else 1
         if count == 1:
             return self(inputs, **settings)
-        rows, passes = x.shape[0] or tf.shape(x)[0], []
+        rows, passes, counted = x.shape[0] or tf.shape(x)[0], [], []
         for number in range(count):
-            with part_of(number, count, rows) as mine:
-                passes.append(self({name: value[mine] for name, value in inputs.items()}, **settings))
-        return passes[0]._replace(
-            inputs=inputs, trace=joined([p.trace for p in passes]), posterior={}, prior={}, likelihood={}
-        )
+            with part_of(number, count, rows) as (seen, own):
+                passes.append(self({name: value[seen] for name, value in inputs.items()}, **settings))
+                counted.append(own)
+        trace = joined([p.trace for p in passes], counted)
+        return passes[0]._replace(inputs=inputs, trace=trace, posterior={}, prior={}, likelihood={})
 
     @property
     def by_rows(self):

@@ -145,12 +145,17 @@ class Trace(NamedTuple):
         return sum(terms, tf.zeros_like(self.log_weight))
 
 
-def joined(traces):
-    """The `Trace` of a batch, of those of its rows part by part."""
+def joined(traces, rows):
+    """The `Trace` of a batch, of those of its parts, of each of which the first so many rows count."""
 
     def along(axis, *fields):
+        def whole(*parts):
+            return tf.concat(
+                [part[(slice(None),) * axis + (slice(n),)] for part, n in zip(parts, rows, strict=True)], axis
+            )
+
         every = {field: [getattr(trace, field) for trace in traces] for field in fields}
-        return {f: tf.nest.map_structure(lambda *v: tf.concat(v, axis), *parts) for f, parts in every.items()}
+        return {field: tf.nest.map_structure(whole, *found) for field, found in every.items()}
 
     terms = along(2, "latents", "log_likelihood", "log_prior", "log_posterior", "log_mass", "base", "path", "blocks")
     return traces[0]._replace(**terms, **along(0, "kl_per_unit"))
