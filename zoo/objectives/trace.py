@@ -149,10 +149,11 @@ def joined(traces, rows):
     """The `Trace` of a batch, of those of its parts, of each of which the first so many rows count."""
 
     def along(axis, *fields):
+        def counted(part, n):  # all of a part whose size is known: a slice takes time
+            return part if isinstance(n, int) and part.shape[axis] == n else part[(slice(None),) * axis + (slice(n),)]
+
         def whole(*parts):
-            return tf.concat(
-                [part[(slice(None),) * axis + (slice(n),)] for part, n in zip(parts, rows, strict=True)], axis
-            )
+            return tf.concat(list(map(counted, parts, rows)), axis)
 
         every = {field: [getattr(trace, field) for trace in traces] for field in fields}
         return {field: tf.nest.map_structure(whole, *found) for field, found in every.items()}
