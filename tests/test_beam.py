@@ -151,7 +151,6 @@ def test_bad_rows_and_files_are_lines_with_key_and_reason(model, x, tmp_path):
     import pyarrow
     import tensorflow as tf
     from pyarrow import parquet
-
     from zoo.data.records import example_of
 
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from zoo.data import FieldSpec, check_batch, describe_dataset, load_arrays, load_dataset, load_fields, names_of
 from zoo.data.buckets import bucket_order, bucket_sizes, plan, stored_order
 from zoo.data.midi import write_midi
 from zoo.data.sound import write_wav
+
+from zoo.data import FieldSpec, check_batch, describe_dataset, load_arrays, load_dataset, load_fields, names_of
 from zoo.errors import InvalidInput
 
 RANDOM = np.random.default_rng(0)

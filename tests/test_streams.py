@@ -11,10 +11,10 @@ import pytest
 import tensorflow as tf
 from array_record.python.array_record_module import ArrayRecordWriter
 from PIL import Image
+from zoo.data.records import example_of
 
 import zoo
 from zoo.data import blocks, load_arrays, load_dataset, load_labels, streams, write_shards
-from zoo.data.records import example_of
 from zoo.errors import InvalidInput, OutputExists
 from zoo.training import train
 

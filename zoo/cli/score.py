@@ -46,7 +46,7 @@ def score(
     if output:
         check_array(output)
     subject = subject_of(name, input)
-    from zoo.data import LENGTH, load_dataset, names_of, stored_order
+    from zoo.data import LENGTH, load_dataset, stored_order
     from zoo.evaluation import score_each
 
     subject.model.require("zoo score", ["bound"])
@@ -59,8 +59,11 @@ def score(
         scores = {key: value[order] for key, value in scores.items()}
     if output:
         return write(output, scores)
-    names = names_of(input, len(arrays["x"])) if input else list(map(str, range(len(arrays["x"]))))
-    rows = {name: {key: float(value[i]) for key, value in scores.items()} for i, name in enumerate(names)}
+    names = (subject.opened.split("all").names if input else None) or list(map(str, range(len(arrays["x"]))))
+    rows = {
+        name: {key: float(value[i]) for key, value in scores.items()}
+        for i, name in enumerate(names[: len(arrays["x"])])
+    }
     return show(rows if json else [line(*row) for row in rows.items()], json)
 
 

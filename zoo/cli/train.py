@@ -126,13 +126,13 @@ def begun(model, preset, start, chosen, set_):
         home = locate(start)
         wanted = preset_of(home)
         known = str(home) if is_elsewhere(start) else start
-        return {**{key: wanted[key] for key in ("model", "config", "data")}, "from": known}
-    from zoo.data import source_settings
+        data = {"division": "position", **wanted["data"]}  # as cards of before divided files
+        return {**{key: wanted[key] for key in ("model", "config")}, "data": data, "from": known}
     from zoo.training.data import suggest_config
 
     data = {"name": "digits", "split": "train", "validation": "validation", **chosen}
     likelihood = overrides(set_).get("likelihood")
-    config = suggest_config(model, data["name"], likelihood, **source_settings(data))
+    config = suggest_config(model, data, likelihood)
     return {"model": model, "config": config, "data": data}
 
 

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from zoo.data.blocks import told
+from zoo.data.batches import told
 from zoo.data.spec import LABELS, are_pixels, named_fields
 from zoo.errors import InvalidInput
 

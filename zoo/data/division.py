@@ -1,27 +1,32 @@
-"""Which examples of a folder or file belong to a split."""
+"""Which rows belong to a split: of splits that the data bring, or 80/10/10 by what each row is called.
 
-import os
+A file's part follows from its own name, and that of a row of a table from its number, so that all keep their parts when
+others are added. Runs of before (`by_position`) divide by one permutation of all rows, as they began.
+"""
+
+import functools
+import re
+import zlib
 
 import numpy as np
 
-from zoo.data.catalogue import SPLITS
+from zoo.data.tfds.catalogue import SPLITS
 from zoo.errors import InvalidInput, nearest
-from zoo.quiet import say_once
 
 ALL = (*SPLITS, "all")
-KERAS = {"train": "train", "val": "validation"}
+SYNONYMS = {  # what people call the splits -> their names
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
 
 
-def divide(count, held_out):
+def permuted(count, held_out):
     """Split name -> row numbers under one fixed permutation; `held_out` = sizes of validation and test."""
     order = np.random.RandomState(0).permutation(count)  # RandomState: its stream is frozen for good
     first, second = count - sum(held_out), count - held_out[1]
-    return {
-        "train": order[:first],
-        "validation": order[first:second],
-        "test": order[second:],
-        "train+validation": order[:second],
-    }
+    parts = {"train": order[:first], "validation": order[first:second], "test": order[second:]}
+    return {**parts, "train+validation": order[:second]}
 
 
 def check_split(split):
@@ -30,91 +35,86 @@ def check_split(split):
         raise InvalidInput(f"unknown split {split!r}; {nearest(split, ALL)}")
 
 
-def divided(source, split, count):
-    """The rows of a split of `count` examples: 80/10/10 by a fixed permutation."""
-    check_split(split)
-    if split == "all":
+def in_parts(split, parts):
+    """Rows, int64 [N], of the parts (0, 1, 2 of train, validation, test) of all."""
+    wanted = [SPLITS.index(name) for name in split.split("+")]
+    return np.flatnonzero(np.isin(parts, wanted))
+
+
+def parts_of_names(names):
+    """int [N]: the part of each file, by its name alone."""
+    tenth = np.array([zlib.crc32(name.encode("utf-8", "surrogateescape")) % 10 for name in names])
+    return np.select([tenth == 8, tenth == 9], [1, 2], 0)
+
+
+def parts_of_rows(counts, names=None):
+    """int [sum of counts]: the part of each row of files of so many rows, by its number in its file.
+
+    Of ten rows that stand together one is for validation and one for test, drawn by the name of the file.
+    """
+    seeds = [0] if names is None else [zlib.crc32(name.encode("utf-8", "surrogateescape")) for name in names]
+    parts = []
+    for count, seed in zip(counts, seeds, strict=True):
+        drawn = np.random.RandomState(seed).rand(-(-count // 10), 10)
+        ranks = drawn.argsort(1).argsort(1)
+        parts.append(np.select([ranks == 8, ranks == 9], [1, 2], 0).ravel()[:count])
+    return np.concatenate(parts)
+
+
+def divided(said, count, parts, by_position=False):
+    """A function of a split that gives its rows: of `count` rows that bring no splits, in `parts` where they are asked.
+
+    Args:
+        parts: () -> int [N].
+    """
+    parts = functools.cache(parts)
+
+    def rows(split):
+        check_split(split)
+        if split == "all":
+            return slice(None)
+        if by_position and count >= 10:
+            return permuted(count, (count // 10, count // 10))[split]
+        found = in_parts(split, parts())
+        if not len(found):
+            raise InvalidInput(f"{said} holds {count} examples, too few to divide: use split='all'")
+        return found
+
+    return rows
+
+
+def owned(said, parts, splits=SPLITS[:3]):
+    """A function of a split that gives its rows: of data that bring their own splits.
+
+    Args:
+        parts: int [N]: which of `splits` each row is in.
+    """
+    there = [split for number, split in enumerate(splits) if (parts == number).any()]
+
+    def rows(split):
+        check_split(split)
+        if split == "all":
+            return np.argsort(parts, kind="stable")
+        if missing := [name for name in split.split("+") if name not in there]:
+            raise InvalidInput(f"{said} has a train part but no {missing[0]}; it has {', '.join(there)}")
+        return in_parts(split, parts)
+
+    return rows
+
+
+def whole(what):
+    """A function of a split that gives its rows: of what is in memory, and is all of one part."""
+
+    def rows(split):
+        if split not in ("train", "all"):
+            check_split(split)
+            raise InvalidInput(f"{what} in memory has no split {split!r}: pass the part that is meant")
         return slice(None)
-    tenth = count // 10
-    if not tenth:
-        raise InvalidInput(f"{str(source)!r} holds {count} examples, too few to divide: use split='all'")
-    return divide(count, (tenth, tenth))[split]
+
+    return rows
 
 
-def keras_split(arrays, split, said):
-    """{"x", and "y"} of a split of arrays as Keras' data sets have them: x_train, y_train, x_test, y_test.
-
-    Images [N, H, W] get a channel axis, labels [N, 1] lose theirs. The validation set is x_val, or where there is none
-    a tenth of x_train by a fixed permutation, which is said.
-    """
-    check_split(split)
-    parts = {name: keras_part(arrays, name) for name in ("train", "val", "test") if f"x_{name}" in arrays}
-    wanted = ["train", "val", "test"] if split == "all" else split.replace("validation", "val").split("+")
-    if "val" not in parts:
-        count = len(parts["train"]["x"])
-        rows = divide(count, (count // 10, 0))
-        if not count // 10:
-            raise InvalidInput(f"{said} holds {count} training examples, too few to divide")
-        say_once(f"the validation set of {said} is a tenth of its x_train, drawn by a fixed permutation")
-        parts |= {new: {k: v[rows[old]] for k, v in parts["train"].items()} for new, old in KERAS.items()}
-    if missing := [name for name in wanted if name not in parts and split != "all"]:
-        raise InvalidInput(f"{said} has an x_train but no x_{missing[0]}")
-    found = [parts[name] for name in wanted if name in parts]
-    return {k: np.concatenate([part[k] for part in found]) for k in found[0]}
-
-
-def keras_part(arrays, name):
-    """{"x", and "y"} of one part of arrays as Keras has them."""
-    part = {k: arrays[f"{k}_{name}"] for k in ("x", "y") if f"{k}_{name}" in arrays}
-    if part["x"].ndim == 3:
-        part["x"] = part["x"][..., None]
-    if "y" in part and part["y"].shape[1:] == (1,):
-        part["y"] = part["y"][:, 0]
-    return part
-
-
-def own_splits(path, split):
-    """(folders of a split, names of the classes) of a folder with sub-folders train, validation and test."""
-    check_split(split)
-    names = [s for s in SPLITS[:3] if (path / s).is_dir()] if split == "all" else split.split("+")
-    missing = [n for n in names if not (path / n).is_dir()]
-    if missing:
-        raise InvalidInput(f"{str(path)!r} has a folder 'train' but no folder {missing[0]!r}")
-    return [path / n for n in names], sorted({d.name for n in names for d in (path / n).iterdir() if d.is_dir()})
-
-
-def files_of_split(path, endings, split):
-    """(names inside a folder, classes int32 [N]) of a split: of the folder's own, or of all files, divided.
-
-    They are sorted by path; a class is -1 where the files are in the folder itself.
-
-    Raises:
-        InvalidInput: no such files, or no such split.
-    """
-    check_split(split)
-    if (path / "train").is_dir():
-        folders, classes = own_splits(path, split)
-        found = [(f"{f.name}/{name}", label) for f in folders for name, label in list_files(f, endings, classes)]
-    else:
-        found = list_files(path, endings)
-        rows = divided(path, split, len(found))
-        found = found[rows] if isinstance(rows, slice) else [found[row] for row in rows]
-    return [name for name, _ in found], np.array([label for _, label in found], "int32")
-
-
-def list_files(path, endings, classes=None):
-    """[(name, class)] of the files in a folder or in its sub-folders, which are the classes; see `files_of_split`."""
-
-    def names(folder):
-        with os.scandir(folder) as entries:
-            return sorted(entry.name for entry in entries if os.path.splitext(entry.name)[1].lower() in endings)
-
-    classes = sorted(d.name for d in path.iterdir() if d.is_dir()) if classes is None else classes
-    found = [(name, -1) for name in names(path)]
-    if not found:
-        inside = [(label, folder) for label, folder in enumerate(classes) if (path / folder).is_dir()]
-        found = [(f"{folder}/{name}", label) for label, folder in inside for name in names(path / folder)]
-    if not found:
-        what = "PNG or JPEG images" if ".png" in endings else f"{' or '.join(endings)} files"
-        raise InvalidInput(f"no {what} in {str(path)!r}")
-    return found
+def in_order(names, numbers=True):
+    """Names of classes in their order: by number where all are whole numbers, else by name."""
+    names = sorted(set(names))
+    return sorted(names, key=int) if numbers and all(re.fullmatch(r"\d+", name) for name in names) else names

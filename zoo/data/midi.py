@@ -6,11 +6,10 @@ from zoo.data.sound import TEMPO, strokes
 from zoo.errors import InvalidInput, reason
 from zoo.files import atomic
 
-MIDI = (".mid", ".midi")
 LOWEST, KEYS = 21, 88
 LONGEST = 100_000  # frames
 _DRUMS = 9  # the channel whose notes are no pitches
-_TICKS = 480  # a quarter note
+_TICKS = 480  # a quarter note, of what is written
 
 
 def read_midi(path):
@@ -19,21 +18,24 @@ def read_midi(path):
     Notes begin and end at the nearest frame, and last one at least. Drums, and notes outside of the 88 keys, are left
     out. The roll lasts as long as the tracks do.
 
-    Raises:
-        InvalidInput: what is no whole MIDI file, holds no notes, or lasts longer than 100,000 quarter notes.
-    """
-    import mido
+    What players pass over is passed over: unknown chunks and meta events, bytes beyond 127.
 
+    Raises:
+        InvalidInput: what is no MIDI file, or has no notes, several patterns (type 2) or over 100,000 quarter notes.
+    """
     try:
-        file = mido.MidiFile(path)
-        ticks = file.ticks_per_beat
-        notes, last = _notes(file)
-    except Exception as error:  # mido raises whatever a broken file makes it stumble over, OSError among it
-        if getattr(error, "errno", None):
-            raise InvalidInput(f"cannot read {str(path)!r}: {reason(error)}") from None
-        why = "it ends early" if isinstance(error, EOFError) else reason(error)
+        with open(path, "rb") as file:
+            content = file.read()
+    except OSError as error:
+        raise InvalidInput(f"cannot read {str(path)!r}: {reason(error)}") from None
+    try:
+        form, ticks, notes, last = _notes(content)
+    except (IndexError, ValueError) as error:
+        why = "it ends early" if isinstance(error, IndexError) else reason(error)
         raise InvalidInput(f"{str(path)!r} is no whole MIDI file: {why}") from None
-    if ticks <= 0:
+    if form == 2:
+        raise InvalidInput(f"{str(path)!r} holds patterns of their own (type 2): save each as a file")
+    if not 0 < ticks < 2**15:
         raise InvalidInput(f"{str(path)!r} counts time in seconds, not in quarter notes")
     if not notes:
         raise InvalidInput(f"{str(path)!r} has no notes between {LOWEST} and {LOWEST + KEYS - 1}")
@@ -47,23 +49,58 @@ def read_midi(path):
     return roll
 
 
-def _notes(file):
-    """([(note, first tick, tick after the last)], the last tick) of the tracks of a MIDI file."""
-    notes, last = [], 0
-    for track in file.tracks:
-        tick, sounding = 0, {}
-        for message in track:
-            tick += message.time
-            if message.type not in ("note_on", "note_off") or message.channel == _DRUMS:
-                continue
-            key = (message.channel, message.note)
-            if key in sounding:
-                notes.append((message.note, sounding.pop(key), tick))
-            if message.type == "note_on" and message.velocity:
-                sounding[key] = tick
-        notes += [(note, start, tick) for (_, note), start in sounding.items()]
-        last = max(last, tick)
-    return [note for note in notes if LOWEST <= note[0] < LOWEST + KEYS], last
+def _notes(content):
+    """(type, ticks a quarter note, [(note, first tick, tick after the last)], the last tick) of a MIDI file's bytes."""
+    if content[:4] != b"MThd" or len(content) < 14:
+        raise ValueError("it does not begin as one")
+    form, _, ticks = (int.from_bytes(content[place : place + 2], "big") for place in (8, 10, 12))
+    place, notes, last = 8 + int.from_bytes(content[4:8], "big"), [], 0
+    while place + 8 <= len(content):
+        name, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "big")
+        place += 8
+        if name == b"MTrk":
+            if place + size > len(content):
+                raise IndexError
+            found, end = _notes_of_track(content[place : place + size])
+            notes, last = notes + found, max(last, end)
+        place += size
+    return form, ticks, [note for note in notes if LOWEST <= note[0] < LOWEST + KEYS], last
+
+
+def _notes_of_track(track):
+    """([(note, first tick, tick after the last)], the last tick) of the events of a track."""
+    place, tick, status, notes, sounding = 0, 0, 0, [], {}
+
+    def number():
+        """What a variable number of bytes of seven bits stands for."""
+        nonlocal place
+        value = 0
+        while True:
+            value, place = value << 7 | track[place] & 127, place + 1
+            if track[place - 1] < 128:
+                return value
+
+    while place < len(track):
+        tick += number()
+        if track[place] >= 128:
+            status, place = track[place], place + 1
+        if status in (0xFF, 0xF0, 0xF7):  # a meta event, which has a type, or a system's
+            place += status == 0xFF
+            size = number()
+            place += size
+            continue
+        if status < 128:
+            raise ValueError("an event has no status")
+        kind, channel = status >> 4, status & 15
+        note, velocity = track[place], track[place + 1] if kind not in (0xC, 0xD) else 0
+        place += 1 + (kind not in (0xC, 0xD))
+        if kind not in (8, 9) or channel == _DRUMS:
+            continue
+        if (channel, note) in sounding:
+            notes.append((note, sounding.pop((channel, note)), tick))
+        if kind == 9 and velocity:
+            sounding[channel, note] = tick
+    return notes + [(note, start, tick) for (_, note), start in sounding.items()], tick
 
 
 def write_midi(path, roll, tempo=TEMPO):

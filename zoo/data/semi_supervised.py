@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data.arrays import describe_source, load_arrays
-from zoo.data.catalogue import DATASETS
-from zoo.data.pipeline import batches_of
+from zoo.data.batches import Order, in_rows
+from zoo.data.load import arrays_of
+from zoo.data.sources.open import open_source
+from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, check_positive
 
 if TYPE_CHECKING:
@@ -60,34 +61,34 @@ def load_semi_supervised(
         InvalidInput: labels that are no whole numbers, outside the classes, too few of a class or none at all; numbers
             of labelled rows that a batch cannot hold. A class without a label is a warning.
     """
-    check_positive(batch_size=batch_size)
-    import tensorflow as tf
+    if limit is not None:
+        check_positive(limit=limit)
+    opened = open_source(source, labels=True, data_dir=data_dir, size=size, color=color, fit=fit, column=column)
+    hidden = not (split.startswith("train") or split == "all")
+    order = Order(not hidden, order_seed, first_epoch, first_step)
+    part = opened.split(split, limit)
+    return few_labels(part, num_labels, seed, batch_size, labelled_per_batch, num_classes, order, hidden)
 
-    given = {"limit": limit, "data_dir": data_dir, "size": size, "color": color, "fit": fit, "column": column}
-    arrays = dict(load_arrays(source, split, labels=True, **given))
-    training = split.startswith("train") or split == "all"
-    labels = np.array(arrays["y"])
-    classes = check_labels(labels, num_classes or known_classes(source), describe_source(source))
-    if not training:
+
+def few_labels(source, num_labels, seed, batch_size, labelled_per_batch, num_classes, order, hidden=False):
+    """As `load_semi_supervised`, of a part of an open source; `hidden` hides every label, and takes the rows whole."""
+    check_positive(batch_size=batch_size)
+    arrays = dict(arrays_of(source))
+    labels = np.array(arrays[LABELS])
+    classes = check_labels(labels, num_classes or source.num_classes, source.said)
+    if hidden:
         labels[:] = UNKNOWN
     elif num_labels is not None:
         labels[~choose_labelled(labels, num_labels, classes, seed)] = UNKNOWN
     known = np.flatnonzero(labels != UNKNOWN)
-    if training:
+    if not hidden:
         warn_of_missing(labels, classes)
-    arrays |= {"y": labels, "labelled_fraction": np.full(len(labels), len(known) / len(labels), "float32")}
-    position = {"seed": order_seed, "first_epoch": first_epoch, "first_step": first_step}
-    rows = rows_per_batch(labelled_per_batch, batch_size, len(known), len(labels)) if training else None
-    if rows is None or rows == batch_size:
-        count = len(labels)
-
-        def mixed(key):
-            order = tf.range(count, dtype=tf.int64)
-            return tf.random.experimental.stateless_shuffle(order, key, alg="philox") if training else order
-
-        return batches_of(arrays, mixed, count, batch_size, **position, drop_remainder=training)
-    arrange, count = in_ratio(known, np.flatnonzero(labels == UNKNOWN), rows, batch_size)
-    return batches_of(arrays, arrange, count, batch_size, **position, drop_remainder=True)
+    arrays |= {LABELS: labels, "labelled_fraction": np.full(len(labels), len(known) / len(labels), "float32")}
+    rows = None if hidden else rows_per_batch(labelled_per_batch, batch_size, len(known), len(labels))
+    order = order._replace(drop_remainder=not hidden)
+    if rows is not None and rows != batch_size:
+        order = order._replace(arrange=in_ratio(known, np.flatnonzero(labels == UNKNOWN), rows, batch_size))
+    return in_rows(arrays, batch_size, order)
 
 
 def in_ratio(known, unknown, rows, batch_size):
@@ -133,11 +134,6 @@ def check_labels(labels, num_classes, where="the data"):
             f"0..{seen - 1}, y = numpy.unique(y, return_inverse=True)[1], or say num_classes={high + 1}"
         )
     return num_classes or high + 1
-
-
-def known_classes(source):
-    """The number of classes of a data set known by name; None of another."""
-    return DATASETS[source].num_classes if isinstance(source, str) and source in DATASETS else None
 
 
 def warn_of_missing(labels, num_classes):

@@ -1,15 +1,18 @@
 """Sound: WAV files in and out, and piano rolls made audible."""
 
+import io
+import pathlib
 import warnings
 
 import numpy as np
 
 from zoo.errors import InvalidInput, reason
 from zoo.files import atomic
+from zoo.quiet import say_once
 
-SOUNDS = (".wav",)
 RATE = 22_050  # samples a second of a roll that is played
 TEMPO = 120  # quarter notes, which are frames, a minute
+LOUDEST = 2.0  # of floats: what is louder is not on the scale of -1..1
 _PARTIALS = 6
 
 
@@ -24,8 +27,19 @@ def read_wav(path, rate=None):
 
 
 def scaled(samples, said):
-    """float32 in [-1, 1] of waveforms as WAV files store them: floats, int16, int32, or uint8 around 128."""
+    """float32 in [-1, 1] of waveforms as WAV files store them: floats, int16, int32, or uint8 around 128.
+
+    Raises:
+        InvalidInput: another dtype, or floats that are not on the scale of -1..1.
+    """
     if samples.dtype.kind == "f":
+        loudest = float(np.abs(samples).max(initial=0))
+        if loudest > LOUDEST:
+            raise InvalidInput(
+                f"{said} holds floats up to {loudest:g}: samples are in -1..1, divide those of 16 bits by 32768"
+            )
+        if loudest > 1:
+            say_once(f"{said} is louder than 1, up to {loudest:.3g}: it is taken as it is")
         return samples.astype("float32")
     if samples.dtype == np.uint8:
         return (samples.astype("float32") - 128) / 128
@@ -40,14 +54,15 @@ def wave(stream, name, rate):
 
 
 def wave_at(stream, name, rate=None):
-    """(stored numbers [T], samples a second) of a WAV file."""
+    """(stored numbers [T], samples a second) of a WAV file, of its path or a stream."""
     from scipy.io import wavfile
 
     try:
+        content = stream.read() if hasattr(stream, "read") else pathlib.Path(stream).read_bytes()
         with warnings.catch_warnings():
             warnings.simplefilter("error", wavfile.WavFileWarning)  # of files that end early
             warnings.filterwarnings("ignore", "Chunk .* not understood", wavfile.WavFileWarning)
-            found, samples = wavfile.read(stream)
+            found, samples = wavfile.read(io.BytesIO(mended(content)))
     except OSError as error:
         raise InvalidInput(f"cannot read {str(name)!r}: {reason(error)}") from None
     except Exception as error:  # SciPy's reader raises whatever a broken file makes it stumble over
@@ -61,6 +76,31 @@ def wave_at(stream, name, rate=None):
     if rate is not None and found != rate:
         raise InvalidInput(f"{str(name)!r} has {found} samples a second, {rate} are taken: resample it first")
     return samples, found
+
+
+def mended(content):
+    """The bytes of a WAV file with the size of its data, which programs leave open that write to a pipe.
+
+    A size of 0 or 0xFFFFFFFF then stands for all that follows. What is behind the data is left out.
+    """
+    place, fmt = 12, b""
+    while content[:4] == b"RIFF" and place + 8 <= len(content):
+        name, size = content[place : place + 4], int.from_bytes(content[place + 4 : place + 8], "little")
+        start = place + 8
+        if name == b"fmt ":
+            fmt = content[place : start + size]
+        if name == b"data" and len(fmt) >= 24:
+            rest = len(content) - start
+            if size in (0, 2**32 - 1):
+                width = max(1, int.from_bytes(fmt[20:22], "little"))  # bytes of a sample of all channels
+                size = rest // width * width
+            if size > rest:
+                return content  # it ends early, as its reader says
+            head = b"WAVE" + fmt + b"data" + size.to_bytes(4, "little")
+            body = content[start : start + size] + b"\0" * (size % 2)
+            return b"RIFF" + (len(head) + len(body)).to_bytes(4, "little") + head + body
+        place = start + size + size % 2
+    return content
 
 
 def write_wav(path, samples, rate):

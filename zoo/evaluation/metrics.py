@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from zoo.data import check_batch, load_dataset, takes_labels
-from zoo.data.blocks import told
+from zoo.data import check_batch, open_source, takes_labels
+from zoo.data.batches import Order, batches, told
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator, real_steps, size_of
 from zoo.evaluation.kept import owner_of
@@ -66,8 +66,9 @@ def examples(model, dataset, limit=None, progress=None):
     if limit is not None:
         check_positive(limit=limit)
     if not isinstance(dataset, tf.data.Dataset):
-        dataset = load_dataset(dataset, batch_size=100, shuffle=False, labels=takes_labels(model.data_spec))
-    batches, done, label = int(dataset.cardinality()), 0, model.fields_of("label")
+        like = getattr(model, "card", {}).get("data")
+        dataset = batches(open_source(dataset, labels=takes_labels(model.data_spec), like=like).split(), 100, Order())
+    count, done, label = int(dataset.cardinality()), 0, model.fields_of("label")
     for number, batch in enumerate(read(dataset), 1):
         check_batch(batch, model.data_spec)
         left = None if limit is None else limit - done
@@ -77,7 +78,7 @@ def examples(model, dataset, limit=None, progress=None):
         yield Examples({**shown, **hidden}, shown, raw, done)
         done += size_of(shown)
         if progress:
-            whole = [done + (batches - number) * size_of(shown)] if batches > 0 else []  # the last batch may be smaller
+            whole = [done + (count - number) * size_of(shown)] if count > 0 else []  # the last batch may be smaller
             progress(done, min([*whole, *([] if limit is None else [limit])], default=None))
         if limit is not None and done >= limit:
             break

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data import load_dataset, source_settings, takes_labels
+from zoo.data import open_source, takes_labels
+from zoo.data.batches import Order, batches
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.kept import Kept
@@ -187,5 +188,5 @@ def levels_of(metrics):
 
 def test_data(model, data, batch_size=100, split="test", limit=None):
     """The held-out data of a card, in its fixed order."""
-    settings = {"labels": takes_labels(model.data_spec), "limit": limit, **source_settings(data)}
-    return load_dataset(data["name"], split, batch_size, shuffle=False, **settings)
+    labels = takes_labels(model.data_spec) and data.get("label", True)
+    return batches(open_source(data["name"], labels=labels, like=data).split(split, limit), batch_size, Order())

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.blocks import told
+from zoo.data.batches import told
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
 from zoo.data.spec import named_fields
 from zoo.data.weights import with_class_weight

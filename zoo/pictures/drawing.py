@@ -7,10 +7,9 @@ import pathlib
 import numpy as np
 
 from zoo import pretrained
-from zoo.data import LABELS, is_sound, load_arrays, load_fields, sampling_rate, source_settings, takes_labels
-from zoo.data.columns import PARQUET
+from zoo.data import LABELS, load_fields, open_source, takes_labels
+from zoo.data.load import arrays_of
 from zoo.data.midi import KEYS
-from zoo.data.sizes import LOOK
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.pretrained.store import check_preset, stage_name
@@ -102,13 +101,19 @@ class Subject:
     def arrays(self, count, labels=False):
         """The arrays that `test` makes inputs of."""
         if self.source is not None:
-            rate = self.rate if is_sound(self.source) else None
-            data = self.card.get("data", {})
-            keys = (*LOOK, "column") if str(self.source).endswith(PARQUET) else LOOK
-            look = {key: data[key] for key in keys if key in data}  # theirs become what those of the training became
-            return load_fields(self.source, self.model.data_spec, limit=count, rate=rate, **look)
-        data, wanted = self.card["data"], labels or takes_labels(self.model.data_spec)
-        return load_arrays(data["name"], "test", labels=wanted, limit=count, **source_settings(data))
+            return load_fields(self.opened, self.model.data_spec, limit=count)
+        data = self.card["data"]
+        wanted = (labels or takes_labels(self.model.data_spec)) and data.get("label", True)
+        return arrays_of(open_source(data["name"], labels=wanted, like=data).split("test", count))
+
+    @functools.cached_property
+    def opened(self):
+        """The source of one's own, as that of the training was: its labels are left out unless they are needed."""
+        data, spec = dict(self.card.get("data", {})), self.model.data_spec
+        needed = any(name == LABELS and not field.optional for name, field in spec.items())
+        if "steps" in self.model.offers:
+            data["frame"] = next(iter(spec.values())).shape[-1]
+        return open_source(self.source, labels=needed and data.get("label", True), like=data)
 
     @property
     def is_music(self):
@@ -119,7 +124,7 @@ class Subject:
     def rate(self):
         """Samples a second of the model's data."""
         data = self.card.get("data", {})
-        rate = data.get("rate") or sampling_rate(data.get("name"))
+        rate = data.get("rate") or open_source(data["name"], like=data).rate
         if rate is None:
             raise InvalidInput(f"the card of {self.home.name} does not say how many samples a second its data has")
         return rate

@@ -11,34 +11,32 @@ from zoo.data import (
     check_dataset,
     check_labels,
     describe_dataset,
-    is_stream,
-    known_classes,
     list_datasets,
-    load_arrays,
-    load_dataset,
-    load_labels,
-    load_semi_supervised,
-    sampling_rate,
-    source_settings,
+    open_source,
     takes_labels,
 )
-from zoo.data.sizes import LOOK, look_of
+from zoo.data.batches import Order, batches
+from zoo.data.load import arrays_of
+from zoo.data.semi_supervised import few_labels
 from zoo.errors import InvalidInput
 
 SERVICE = "service"  # of the data of a preset: the address of a tf.data service
 LOOKED_AT = 20_000  # rows of a stream from which its kind and its mean are known
 
 
-def suggest_config(name, source, likelihood=None, **given):
+def suggest_config(name, data, likelihood=None):
     """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
 
-    `given` are further arguments of `load_arrays`. Grey images are binarised unless another likelihood than "bernoulli"
-    is asked for; colours are 8-bit levels. Sequences and tables of 0 and 1 are taken as they are, others are normal.
+    Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
+    Sequences and tables of 0 and 1 are taken as they are, others are normal.
     """
-    arrays = load_arrays(source, "train", limit=1, **given)
+    with_classes = "num_classes" in model_class(name)[0].argument_names()
+    like = {"division": "name", **data}
+    source = open_source(data["name"], like=like, labels=with_classes and data.get("label", True))
+    source = source.split("train", LOOKED_AT if source.streamed else None)
+    arrays = arrays_of(source.take(slice(1)) if source.kind == "pictures" and not source.streamed else source)
     x = arrays["x"]
     if LENGTH in arrays or x.ndim == 2:
-        x = x if LENGTH in arrays else load_arrays(source, "train", limit=few_of(source), **given)["x"]
         config = {"data_shape": [None, *x.shape[2:]] if LENGTH in arrays else list(x.shape[1:])}
         config |= {} if likelihood is not None or np.isin(x, (0, 1)).all() else {"likelihood": "normal"}
     else:
@@ -47,14 +45,10 @@ def suggest_config(name, source, likelihood=None, **given):
             config["likelihood"] = "discretized_logistic"
         elif likelihood in (None, "bernoulli"):
             config["binarize"] = "dynamic"
-    if LENGTH not in arrays and "num_classes" in model_class(name)[0].argument_names():
-        config["num_classes"] = check_labels(load_labels(source, **given), known_classes(source), f"{source!r}")
+    if LENGTH not in arrays and with_classes:
+        known = source.num_classes or (len(source.classes) if source.classes else None)
+        config["num_classes"] = known or check_labels(arrays[LABELS], None, source.said)
     return config
-
-
-def few_of(source, look=None):
-    """How many rows of a source are looked at before training: of what is streamed some, of the rest all."""
-    return LOOKED_AT if is_stream(source, look) else None
 
 
 def said_of(model):
@@ -68,27 +62,20 @@ def said_of(model):
     )
 
 
-def data_arguments(model, data, recipe, split="split"):
-    """Arguments of `load_dataset` for one part of a preset's data."""
-    return {
-        "source": data["name"],
-        "split": data.get(split, "train"),
-        "batch_size": recipe.batch_size,
-        "labels": takes_labels(model.data_spec),
-        "limit": data.get("limit"),
-        **source_settings(data),
-        **({SERVICE: data[SERVICE]} if data.get(SERVICE) else {}),
-    }
+def opened(model, data):
+    """The source of a preset's data, as the model takes it: with labels where it cannot do without."""
+    return open_source(data["name"], labels=takes_labels(model.data_spec) and data.get("label", True), like=data)
+
+
+def name_data(model, data, fresh):
+    """Write into a preset's data what their names stand for: all of it for a `fresh` run, else what is missing."""
+    found = opened(model, {"division": "name", **data} if fresh else data).about()
+    data |= found if fresh else {key: found[key] for key in ("rate",) if key in found}
 
 
 def describe(data):
-    """A preset's data as a card has them: with the version and the protocol of a data set known by name.
-
-    Those of sound have their samples a second.
-    """
-    rate = sampling_rate(data["name"])
+    """A preset's data as a card has them: with the version and protocol of a data set known by name."""
     data = {key: value for key, value in data.items() if key != SERVICE}  # of a network, and not of the model
-    data = data if rate is None else {**data, "rate": rate}
     if data["name"] not in list_datasets():
         return data
     info = describe_dataset(data["name"])
@@ -97,10 +84,10 @@ def describe(data):
 
 def to_adapt(model, data, recipe):
     """The training data that `model.adapt` sees, in their order: all, or of what is streamed some rows of all of it."""
-    arguments = data_arguments(model, data, recipe)
-    if not few_of(data["name"], look_of(*(data.get(key) for key in LOOK))):
-        return load_dataset(**arguments, shuffle=False)
-    drawn = load_dataset(**arguments, shuffle=True, seed=recipe.seed, first_epoch=0)
+    source = opened(model, data).split(data.get("split", "train"), data.get("limit"))
+    if not source.streamed:
+        return batches(source, recipe.batch_size, Order())
+    drawn = batches(source, recipe.batch_size, Order(True, recipe.seed, 0), data.get(SERVICE))
     return drawn.take(-(-LOOKED_AT // recipe.batch_size))
 
 
@@ -130,31 +117,27 @@ def load_part(model, data, recipe, part, position):
 
     Batches of sequences are of several sizes. A `position` is (pass, batches of it that were seen), or None.
     """
-    arguments = data_arguments(model, data, recipe, part)
-    if part != "split":
-        return load_dataset(**arguments, shuffle=False)
-    arguments |= {"shuffle": True, "seed": recipe.seed, **position_arguments(position)}
-    return load_dataset(**arguments, drop_remainder=not model.fields_of("length"))
-
-
-def position_arguments(position):
-    """The arguments of `load_dataset` for a position."""
-    return {} if position is None else dict(zip(("first_epoch", "first_step"), position, strict=True))
+    source = opened(model, data).split(data.get(part, "train"), data.get("limit"))
+    order = Order()
+    if part == "split":
+        order = Order(True, recipe.seed, *(position or (None, 0)), drop_remainder=not model.fields_of("length"))
+    return batches(source, recipe.batch_size, order, data.get(SERVICE))
 
 
 def load_few_labels(model, data, recipe, part, position):
     """As `load_part`, with "num_labels", "labels_seed" and "labelled_per_batch" of the data; held-out labels hidden."""
-    arguments = data_arguments(model, data, recipe, part)
-    if not arguments.pop("labels"):
+    if not takes_labels(model.data_spec):
         raise InvalidInput(f"a {model.registry_name} takes no labels: leave out num_labels, or use m1, m2 or m1_m2")
-    if SERVICE in arguments:
+    if data.get(SERVICE):
         raise InvalidInput("a tf.data service is for data that are streamed, and a few labels are chosen in memory")
-    return load_semi_supervised(
-        **arguments,
-        num_labels=data["num_labels"],
-        seed=data.get("labels_seed", 0),
-        labelled_per_batch=data.get("labelled_per_batch"),
-        num_classes=model.data_spec[LABELS].maximum + 1,
-        order_seed=recipe.seed,
-        **position_arguments(position),
+    hidden = not data.get(part, "train").startswith("train")
+    return few_labels(
+        opened(model, data).split(data.get(part, "train"), data.get("limit")),
+        data["num_labels"],
+        data.get("labels_seed", 0),
+        recipe.batch_size,
+        data.get("labelled_per_batch"),
+        model.data_spec[LABELS].maximum + 1,
+        Order(not hidden, recipe.seed, *(position or (None, 0))),
+        hidden,
     )

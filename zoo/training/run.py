@@ -1,5 +1,6 @@
 """Training runs: a model, its data and a recipe, in a folder that can be resumed."""
 
+import copy
 import dataclasses
 import pathlib
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from zoo.quiet import say_once, waiting
 from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.cluster import strategy_of
-from zoo.training.data import datasets, describe, said_of, to_adapt
+from zoo.training.data import datasets, describe, name_data, said_of, to_adapt
 from zoo.training.distribute import check_batch_size, fit_together, is_chief, same_everywhere, scope, sizes, workplace
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
@@ -86,7 +87,7 @@ class Watched(NamedTuple):
 
 def run(directory, preset, strategy, watched, resume, overwrite, epochs):
     """`train` in this process' own folder; `strategy` shares the batches, None for one device."""
-    preset = checked_preset(read_json(directory / RUN) if resume else preset)
+    preset = checked_preset(read_json(directory / RUN) if resume else copy.deepcopy(preset))
     if epochs is not None:
         preset = longer(preset, epochs)
     specs_of("tensorboard" if watched.tensorboard or watched.profile else None)
@@ -94,7 +95,7 @@ def run(directory, preset, strategy, watched, resume, overwrite, epochs):
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
         with waiting(f"preparing {stage.model} and its data"):
-            ready.append(prepared(stage, models, strategy))
+            ready.append(prepared(stage, models, strategy, fresh=not resume))
         models[stage.name] = ready[-1][0]
     same_everywhere(strategy, preset=preset, data=[steps for _, (_, _, steps) in ready])
     with writing(directory):
@@ -138,8 +139,11 @@ def longer(preset, epochs):
     return {**preset, "recipe": {**preset.get("recipe", {}), "epochs": recipe.epochs}}
 
 
-def prepared(stage, models, strategy):
-    """(model, data) of a stage, checked; `models` are those of the stages before it."""
+def prepared(stage, models, strategy, fresh=False):
+    """(model, data) of a stage, checked; `models` are those of the stages before it.
+
+    The entry of a `fresh` one learns the names of columns and classes, so that they mean the same ever after.
+    """
     recipe = stage.recipe
     check_batch_size(strategy, recipe.batch_size)
     if recipe.deterministic:
@@ -149,6 +153,7 @@ def prepared(stage, models, strategy):
     with computing(recipe.precision):
         model = stage.build(source)
     recipe.check_scalars(model)
+    name_data(model, stage.entry["data"], fresh)
     return model, datasets(model, stage.entry["data"], recipe, epochs_done=0)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from zoo.data.sound import wave
-from zoo.data.sources import addresses, download, read_mat
+from zoo.data.tfds.addresses import addresses, download, read_mat
 from zoo.errors import InvalidInput
 
 _CITATION = (

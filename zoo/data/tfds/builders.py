@@ -10,8 +10,8 @@ from pathlib import PurePosixPath
 import numpy as np
 import tensorflow_datasets as tfds
 
-from zoo.data.class_names import CALTECH_SILHOUETTES, OMNIGLOT_ALPHABETS
-from zoo.data.sources import addresses, download, read_mat
+from zoo.data.tfds.addresses import addresses, download, read_mat
+from zoo.data.tfds.class_names import CALTECH_SILHOUETTES, OMNIGLOT_ALPHABETS
 
 
 def area_average(drawing):

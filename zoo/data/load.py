@@ -1,23 +1,21 @@
-"""Batches as a `tf.data.Dataset`: whole uint8 batches gathered from memory, in an order that can be resumed."""
+"""The doors: batches as a `tf.data.Dataset`, or arrays, of whatever people have."""
 
 import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data.arrays import describe_source, load_arrays, open_fields
-from zoo.data.blocks import stream_batches
-from zoo.data.buckets import sequence_batches
-from zoo.data.passes import passes
-from zoo.data.sequences import is_sequences, load_sequences
-from zoo.data.sizes import look_of
+from zoo.data.batches import Order, batches, told
+from zoo.data.check import check_batch
+from zoo.data.sources.open import open_source
 from zoo.data.spec import LENGTH
-from zoo.data.streams import is_stream
 from zoo.errors import InvalidInput, check_positive
 from zoo.quiet import say_once
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+BATCH = 500
 
 
 def load_dataset(
@@ -25,7 +23,7 @@ def load_dataset(
     split: str = "train",
     batch_size: int = 128,
     *,
-    labels: bool = False,
+    labels: bool | str = False,
     shuffle: bool | None = None,
     seed: int = 0,
     limit: int | None = None,
@@ -40,6 +38,7 @@ def load_dataset(
     fit: str | None = None,
     column: str | None = None,
     service: str | None = None,
+    skip_bad: bool = False,
 ) -> "tf.data.Dataset":
     """Batches `{"x": [B, H, W, C]}`, and `"y"` int32 [B] with `labels`, as a `tf.data.Dataset`.
 
@@ -50,31 +49,32 @@ def load_dataset(
     Args:
         source: one of
             * a name, see `list_datasets`; images are uint8 0..255, piano rolls 0 or 1, waveforms -1..1;
-            * a folder of PNG or JPEG images, sorted by path, of one size or with `size` and `color` of any. Labels are
-              its sub-folders, numbered from 0 by name (cats/ 0, dogs/ 1); or they are `train`, `validation` and `test`,
-              with class sub-folders in them. 16-bit images are scaled to 8 bits, photographs are turned upright as
-              their EXIF data say; transparent and animated ones are refused;
-            * an .npy file (= x) or an .npz file with `x` and optionally `y`. Folders without splits of their own, and
-              files, are divided 80/10/10 by a fixed permutation; `split="all"` takes them whole;
-            * an .npz file as Keras' data sets are stored, x_train, y_train, x_test, y_test: a tenth of x_train is the
-              validation set, unless there is an x_val;
+            * a folder of pictures (PNG, JPEG, WebP, TIFF, BMP), of one size or with `size` and `color` of any. Labels
+              are its sub-folders, numbered from 0 by name (cats/ 0, dogs/ 1), and whatever is deeper in them is of
+              that class; `train`, `validation` (or `val`) and `test` are splits, with class folders in them. 16-bit
+              images are scaled to 8 bits, photographs are turned upright as their EXIF data say; transparent and
+              animated ones are refused. The kind of which there are most files is taken, and what is left out is said;
+            * a folder of MIDI or of WAV files, as pictures are: piano rolls [T, 88] with a frame a quarter note, or
+              waveforms;
+            * an .npy file (= x) or an .npz file with `x` and optionally `y`, or with x_train, y_train, x_test, y_test
+              as Keras' data sets are stored: a tenth of x_train is the validation set, unless there is an x_val;
             * an array, or a dict of arrays with "x" and optionally "y", taken whole;
-            * a pandas DataFrame, a Parquet file (divided as other files) or a data set of Hugging Face: a `column` of
-              pictures, or the numbers of all columns as x [N, D]; a column called "label" or "y" is the labels;
-            * a folder of MIDI or of WAV files, in class or split folders as images are, or one such file: piano rolls
-              [T, 88] with a frame a quarter note, or waveforms;
-            * what is read while it is used, in constant memory: a TFRecord or ArrayRecord file of `tf.train.Example`s
-              (`zoo.data.records`), a folder of such, a pattern of such or of pictures, "shards/*.tfrecord", here or
-              where TensorFlow's file systems reach; a folder of more than a gigabyte of pictures. They are divided
-              80/10/10 too, records in pieces of up to 1,024. Each pass goes through the pieces in a new order, and
-              shuffles blocks of up to 64 MB of rows;
+            * a table: a CSV or Parquet file, a folder or a pattern of such, a pandas DataFrame or a data set of Hugging
+              Face. x [N, D] are the columns of numbers, or a `column` of pictures or arrays;
+            * what is read while it is used, in constant memory: files of `tf.train.Example`s (`zoo.data.sources.
+              records`), TFRecord or ArrayRecord, here or where TensorFlow's file systems reach; a pattern of pictures,
+              and a folder of more than a gigabyte of them. Each pass goes through the pieces in a new order, and
+              shuffles blocks of up to 64 MB of rows. Whatever brings no splits of its own is divided 80/10/10: a
+              file's part follows from its name, a row's from its number, so that they keep it when others are added
+              (`split="all"` takes the whole);
             * a list of arrays [T, *features] or waveforms [samples] of several lengths, or a dict of such a list as
               "x"; or a dict or .npz file of padded "x" [N, T, *features] with "length" [N];
             * a `tf.data.Dataset` of images, (image, label) tuples or dicts with "x": turned into dicts, and batched
               if its x has rank 3, one image [H, W, C]; any other rank is taken as batched. Images of floats 0..255,
               as `keras.utils.image_dataset_from_directory` gives them, are divided by 255, which is said. Sequences
               come as dicts with "length", and are padded and batched where that is one number.
-        split: "train", "validation", "test" or "train+validation".
+        split: "train", "validation", "test" or "train+validation"; folders and files also know "all".
+        labels: whether y is wanted; of a table the name of its column, which is "label" or "y" where it is not said.
         shuffle: None shuffles the splits that begin with "train".
         seed: of the order. The same seed gives the same sequence of epochs; with first_epoch whatever the rest of the
             program does, without it for one setting of `tf.random.set_seed`.
@@ -98,6 +98,7 @@ def load_dataset(
         service: the address of a tf.data service, "grpc://host:port", whose workers read TFRecord files for this
             process. Each block is read by one of them: several deliver their blocks as they have them. Without
             first_epoch every pass has the same order then.
+        skip_bad: leave out the files of a folder that cannot be read, and say which, instead of stopping.
 
     Raises:
         InvalidInput: (a `ValueError`) in one line, with the nearest right name.
@@ -106,74 +107,60 @@ def load_dataset(
     for name, number in (("seed", seed), ("first_epoch", first_epoch or 0), ("first_step", first_step)):
         if not isinstance(number, (int, np.integer)) or number < 0:
             raise InvalidInput(f"{name} must be a whole number from 0, got {number!r}")
+    if limit is not None:
+        check_positive(limit=limit)
     import tensorflow as tf
 
+    given = {"frame": frame, "rate": rate, "size": size, "color": color, "fit": fit, "column": column}
     if isinstance(source, tf.data.Dataset):
-        look = {"size": size, "color": color, "fit": fit, "column": column}
-        given = {"limit": limit, "first_epoch": first_epoch, "shuffle": shuffle or None, **look, "service": service}
-        given |= {"split": None if split == "train" else split}
+        given |= {"limit": limit, "first_epoch": first_epoch, "shuffle": shuffle or None, "service": service}
+        given |= {"split": None if split == "train" else split, "skip_bad": skip_bad or None}
         if named := [name for name, value in given.items() if value is not None]:
             raise InvalidInput(f"a tf.data.Dataset is taken as it is: it allows no {', '.join(named)}")
-        return _as_batches(source, batch_size, labels, drop_remainder)
-    if shuffle is None:
-        shuffle = split.startswith("train")
+        return of_dataset(source, batch_size, labels, drop_remainder)
     if first_step and first_epoch is None:
         raise InvalidInput("first_step is a place in the pass that first_epoch names: give that too")
-    position = {"seed": seed, "first_epoch": first_epoch, "first_step": first_step, "drop_remainder": drop_remainder}
-    if is_stream(source, look_of(size, color, fit)):
-        if frame is not None or rate is not None:
-            raise InvalidInput(f"frame and rate are for waveforms, and {describe_source(source)} has none")
-        stream, fields = open_fields(source, split, labels, limit, look_of(size, color, fit), column)
-        return stream_batches(stream, batch_size, shuffle, fields=fields, service=service, **position)
-    if service is not None:
-        raise InvalidInput(f"a tf.data service is for data that are streamed, and {describe_source(source)} is loaded")
-    given = {"limit": limit, "data_dir": data_dir, "frame": frame, "rate": rate}
-    look = {"size": size, "color": color, "fit": fit, "column": column}
-    if is_sequences(source) and not any(value is not None for value in look.values()):
-        sequences = load_sequences(source, split, **given).labelled(labels, describe_source(source))
-        return sequence_batches(sequences, batch_size, shuffle, **position)
-    arrays = load_arrays(source, split, labels=labels, **given, **look)
-    count = len(arrays["x"])
-
-    def arrange(key):
-        order = tf.range(count, dtype=tf.int64)
-        return tf.random.experimental.stateless_shuffle(order, key, alg="philox") if shuffle else order
-
-    return batches_of(arrays, arrange, count, batch_size, **position)
+    shuffle = split.startswith("train") if shuffle is None else shuffle
+    opened = open_source(source, labels=labels, data_dir=data_dir, skip_bad=skip_bad, **given)
+    order = Order(shuffle, seed, first_epoch, first_step, drop_remainder)
+    return batches(opened.split(split, limit), batch_size, order, service)
 
 
-def batches_of(arrays, arrange, count, batch_size, seed, first_epoch, drop_remainder, first_step=0):
-    """A dataset of dicts of [B, ...] slices of `arrays`, B examples gathered at a time.
+def load_arrays(source="digits", split="train", *, labels=False, limit=None, **settings):
+    """One split as a dict of arrays: "x" [N, H, W, C] and, with `labels`, "y" int32 [N].
+
+    Sequences are "x" float32 [N, T, *features], padded with zeros to the longest, and "length" int32 [N].
 
     Args:
-        arrays: name -> array [N, ...].
-        arrange: the key of a pass, int64 [2] -> the rows of that pass in their order, int64 [count].
-        first_epoch, first_step: as `load_dataset`'s.
+        source, split, labels, limit: as `load_dataset`'s.
+        **settings: data_dir, frame, rate, size, color, fit, column and skip_bad, as `load_dataset`'s.
+
+    Arrays of named data sets are cached and read-only. Images of uint8 stay so, other numbers become float32, and
+    labels and other whole numbers beside the images int32.
     """
-    import tensorflow as tf
-
-    steps = count // batch_size if drop_remainder else -(-count // batch_size)
-    if not steps:
-        raise InvalidInput(f"{count} examples do not fill one batch of {batch_size}: use a smaller batch_size")
-    with tf.device("/CPU:0"):  # the pipeline runs on the host; a copy on the accelerator would be carried back
-        arrays = {k: tf.constant(v) for k, v in arrays.items()}
-
-    def one_pass(key):
-        """The batches of one pass in the order of `key` int64 [2]."""
-        order = arrange(key)
-
-        def batch(step):
-            rows = order[step * batch_size : (step + 1) * batch_size]
-            if drop_remainder:
-                rows = tf.ensure_shape(rows, [batch_size])
-            return {k: tf.gather(v, rows) for k, v in arrays.items()}
-
-        return tf.data.Dataset.range(steps).map(batch)
-
-    return passes(one_pass, steps, seed, first_epoch, first_step)
+    if limit is not None:
+        check_positive(limit=limit)
+    return arrays_of(open_source(source, labels=labels, **settings).split(split, limit))
 
 
-def _as_batches(dataset, batch_size, labels, drop_remainder):
+def arrays_of(source):
+    """The arrays of a source, in its order."""
+    source = source.in_memory()
+    if not source.streamed:
+        return source.arrays()
+    with told():
+        found = list(batches(source, BATCH, Order()).as_numpy_iterator())
+    return {name: np.concatenate([batch[name] for batch in found]) for name in found[0]}
+
+
+def load_fields(source, data_spec, limit=None):
+    """The rows of an open source as a model with this `data_spec` takes them: a dict of arrays, checked."""
+    arrays = arrays_of(source.split("all", limit))
+    check_batch(arrays, data_spec)
+    return arrays
+
+
+def of_dataset(dataset, batch_size, labels, drop_remainder):
     """A caller's dataset as batches of dicts."""
 
     def as_dict(*fields):
@@ -193,10 +180,10 @@ def _as_batches(dataset, batch_size, labels, drop_remainder):
             dataset = dataset.padded_batch(batch_size, drop_remainder=drop_remainder)
     elif dataset.element_spec["x"].shape.rank == 3:
         dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
-    return _pixels(dataset).prefetch(2)
+    return of_pixels(dataset).prefetch(2)
 
 
-def _pixels(dataset):
+def of_pixels(dataset):
     """A dataset whose x are images of floats 0..255 with 8-bit levels in 0..1 in their place; else as it is."""
     import tensorflow as tf
 

@@ -9,7 +9,7 @@ import urllib.request
 
 import numpy as np
 
-from zoo.data.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
+from zoo.data.tfds.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose, reason
 from zoo.quiet import quiet_stderr, waiting
 
@@ -115,4 +115,4 @@ def _builder(name, data_dir=None):
 
 def _builders(module):
     """Name -> builder of a module of ours, whose import needs TFDS."""
-    return importlib.import_module(f"zoo.data.{module}").BUILDERS
+    return importlib.import_module(f"zoo.data.tfds.{module}").BUILDERS

@@ -1,0 +1,60 @@
+"""The data sets known by name, as a source: splits that were read are kept, and are read-only."""
+
+import functools
+
+import numpy as np
+
+from zoo.data.division import permuted
+from zoo.data.source import Arrays, Source
+from zoo.data.sources.sequences import FRAME, joined
+from zoo.data.tfds.catalogue import DATASETS, resolve_data_dir
+from zoo.data.tfds.prepare import read_sequences, read_split
+from zoo.errors import InvalidInput, choose
+
+
+class Named(Source):
+    """A data set of the catalogue; a split of it is `Arrays` or `Sequences`."""
+
+    def __init__(self, name, data_dir=None, frame=None, rate=None, look=None):
+        info = DATASETS[name]
+        if rate not in (None, info.rate):
+            raise InvalidInput(f"{name} has {info.rate} samples a second, {rate} are asked for")
+        count = info.parts["train+validation"][1] + info.parts["test"][1]
+        super().__init__(repr(name), info.title, count, None, rate=info.rate, num_classes=info.num_classes)
+        self.name, self.frame, self.look, self.has_labels = name, frame or FRAME, look, bool(info.num_classes)
+        self.sequential = info.shape[0] is None
+        self.data_dir = str(resolve_data_dir(data_dir))
+
+    def split(self, name="train", limit=None):
+        expression, _ = choose(f"split of {self.name}:", name, DATASETS[self.name].parts)
+        found = read(self.name, name, expression, self.data_dir, self.frame)
+        found = self.loaded(found.take(slice(limit)))
+        if self.look:
+            found.fields = {**found.fields, "x": self.look.apply_to_all(found.fields["x"], self.said)}
+        return found
+
+
+@functools.lru_cache(maxsize=12)
+def read(name, split, expression, data_dir, frame):
+    """Read-only rows of a split."""
+    said, kind = repr(name), DATASETS[name].title
+    if DATASETS[name].shape[0] is None:
+        arrays = read_sequences(name, expression, data_dir)
+        found = joined(arrays.pop("x"), frame, arrays, None, said, kind, None)
+        kept = (found.frames, found.lengths, *found.beside.values())
+    else:
+        found = Arrays(digits(split) if name == "digits" else read_split(name, expression, data_dir), said, kind, None)
+        kept = found.fields.values()
+    for array in kept:
+        array.setflags(write=False)
+    return found
+
+
+def digits(split):
+    """scikit-learn's digits: x uint8 [N, 8, 8, 1], y int32 [N]."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    x = np.round(found.images * (255 / 16)).astype("uint8")[..., None]
+    rows = permuted(len(x), (200, 200))[split]
+    return {"x": x[rows], "y": found.target[rows].astype("int32")}
