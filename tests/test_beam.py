@@ -151,7 +151,8 @@ def test_bad_rows_and_files_are_lines_with_key_and_reason(model, x, tmp_path):
     import pyarrow
     import tensorflow as tf
     from pyarrow import parquet
-    from zoo.data.records import example_of
+
+    from zoo.data.sources.records import example_of
 
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         for record in (
@@ -173,7 +174,7 @@ def test_bad_rows_and_files_are_lines_with_key_and_reason(model, x, tmp_path):
         "a.tfrecord:1": "shape (2, 4, 1)",
         "a.tfrecord:2": "no tf.train.Example",
         "a.tfrecord:3": "finite",
-        "b.parquet:1": "no numbers",
+        "b.parquet:1": "holds no numbers",
         "b.parquet:2": "shape",
         "c.png": "no PNG or JPEG",
         "e.tfrecord": "the rest of it",

@@ -57,7 +57,7 @@ def fake_downloads(tmp_path, monkeypatch):
         return {part: tmp_path / url.rsplit("/", 1)[-1] for part, url in urls.items()}
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
-    monkeypatch.setattr("zoo.data.prepare._check_network", lambda builder: None)
+    monkeypatch.setattr("zoo.data.tfds.prepare._check_network", lambda builder: None)
     unchecked = {n: {p: (url, None) for p, (url, _) in parts.items()} for n, parts in sources.SOURCES.items()}
     monkeypatch.setattr(sources, "SOURCES", unchecked)
     return tmp_path

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from zoo.data.buckets import bucket_order, bucket_sizes, plan, stored_order
+
+from zoo.data import FieldSpec, check_batch, describe_dataset, load_arrays, load_dataset, load_fields, open_source
+from zoo.data.batches import bucket_order, bucket_sizes, plan, stored_order
 from zoo.data.midi import write_midi
 from zoo.data.sound import write_wav
-
-from zoo.data import FieldSpec, check_batch, describe_dataset, load_arrays, load_dataset, load_fields, names_of
 from zoo.errors import InvalidInput
 
 RANDOM = np.random.default_rng(0)
@@ -131,8 +131,8 @@ def test_speech_comes_in_frames_with_its_digit_and_takes_are_held_out(prepared):
     assert arrays["x"].shape[::2] == (300, 200) and np.abs(arrays["x"]).max() <= 1
     assert np.bincount(arrays["y"]).tolist() == [30] * 10
     assert load_arrays("free_spoken_digit", "test", frame=100, limit=3)["x"].shape[::2] == (3, 100)
-    from zoo.data.catalogue import DATASETS
-    from zoo.data.prepare import _builder
+    from zoo.data.tfds.catalogue import DATASETS
+    from zoo.data.tfds.prepare import _builder
 
     (expression, count), held_out = (DATASETS["free_spoken_digit"].parts[s] for s in ("train", "validation"))
     for split, total, takes in ((expression, count, range(10, 50)), (*held_out, range(5, 10))):
@@ -164,7 +164,7 @@ def test_a_folder_of_midi_files_is_rolls_in_sorted_order(tmp_path):
     arrays = load_arrays(tmp_path, "all")
     assert arrays["length"].tolist() == [5, 9]
     np.testing.assert_array_equal(arrays["x"][0, :5], rolls[0])
-    assert names_of(tmp_path, 2) == ["a.mid", "b.mid"]
+    assert open_source(tmp_path).names == ["a.mid", "b.mid"]
     assert load_arrays(tmp_path / "b.mid", "all")["x"].shape == (1, 9, 88)
 
 
@@ -176,7 +176,7 @@ def test_class_folders_of_wav_files_give_labels(tmp_path):
     assert arrays["x"].shape == (4, 2, 200) and arrays["y"].tolist() == [0, 0, 1, 1]
     np.testing.assert_allclose(arrays["x"][2], 0.25, atol=1e-4)
     spec = {"x": FieldSpec((None, 50)), "length": SPEC["length"]}
-    assert load_fields(tmp_path, spec, rate=8000)["x"].shape == (4, 9, 50)
+    assert load_fields(open_source(tmp_path, frame=50, rate=8000), spec)["x"].shape == (4, 9, 50)
 
 
 def test_a_dataset_of_sequences_is_padded_where_it_is_not_batched():
@@ -217,7 +217,7 @@ BAD = {
     "labels of another number": ({"x": SEQUENCES, "y": [1]}, {}, "y has 1 rows, but x has 93 sequences"),
     "a remainder": (SEQUENCES, {"drop_remainder": True}, "leave out drop_remainder"),
     "frames of rolls": (SEQUENCES, {"frame": 5}, "frame is for waveforms"),
-    "frames of images": ("digits", {"frame": 5}, "frame and rate are for waveforms"),
+    "frames of images": ("digits", {"frame": 5}, "frame is for waveforms"),
     "frames of nothing": ([np.zeros(500), np.zeros(100)], {"frame": 0}, "frame must be positive"),
     "no sequences": (SEQUENCES, {"limit": 0}, "limit must be positive"),
     "a split of a list": (SEQUENCES, {"split": "test"}, "no split 'test'"),
@@ -239,8 +239,9 @@ def test_wav_files_of_another_rate_are_refused_with_both_numbers(tmp_path):
     write_wav(tmp_path / "b.wav", np.zeros(400), 22050)
     with pytest.raises(InvalidInput, match="b.wav' has 22050 samples a second, 8000 are taken"):
         load_dataset(tmp_path, "all")
-    write_midi(tmp_path / "c.mid", np.eye(88))
-    with pytest.raises(InvalidInput, match="holds MIDI and WAV files"):
+    for name in ("c.mid", "d.mid"):
+        write_midi(tmp_path / name, np.eye(88))
+    with pytest.raises(InvalidInput, match="holds 2 sounds and 2 piano rolls"):
         load_dataset(tmp_path, "all")
 
 

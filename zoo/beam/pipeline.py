@@ -38,6 +38,7 @@ def run(
     key=None,
     column=None,
     look=None,
+    like=None,
     num_samples=64,
     seed=0,
 ):
@@ -53,6 +54,7 @@ def run(
         pattern: of the files; count: how many rows to draw, of `sample`.
         key: the column or feature that names a row; None takes the file's name and the row's number.
         column, look: as `load_dataset`'s column, and its size, color and fit.
+        like: the data of the model's card, whose names of columns and classes hold.
         num_samples: draws a row of `score`.
 
     Returns:
@@ -86,7 +88,7 @@ def run(
         rows = max(1, ROWS // num_samples) if endpoint == "score" else None
         handler = Served(served, endpoint, seed, threads_of(runner, options), rows)
         pipeline = beam.Pipeline(make_runner(runner, options), options)
-        write(read(pipeline, model, specs, pattern, count, column, key, look), handler, schema, folder)
+        write(read(pipeline, model, specs, pattern, count, column, key, look, like), handler, schema, folder)
         return finished(pipeline)
 
 
@@ -116,7 +118,7 @@ def threads_of(runner, options):
     return 0 if runner == "DirectRunner" and options.view_as(DirectOptions).direct_num_workers == 1 else 1
 
 
-def read(pipeline, model, specs, pattern, count, column, key, look):
+def read(pipeline, model, specs, pattern, count, column, key, look, like):
     """The `Batch`es of the rows of a pattern, or of so many numbers."""
     shape = model.data_spec[model.fields_of("data")[0]].shape
     if pattern is None:
@@ -124,7 +126,7 @@ def read(pipeline, model, specs, pattern, count, column, key, look):
         numbered = NumberedRows(shape, None if label is None else label.maximum + 1)
         return pipeline | beam.Create(ranges(count)) | beam.Reshuffle() | beam.ParDo(numbered).with_output_types(Batch)
     units = pipeline | beam.Create([pattern]) | beam.FlatMap(units_of) | beam.Reshuffle()
-    return units | beam.ParDo(ReadRows(pattern, shape, column, key, look)).with_output_types(Batch)
+    return units | beam.ParDo(ReadRows(pattern, shape, column, key, look, like)).with_output_types(Batch)
 
 
 def write(batches, handler, schema, folder):

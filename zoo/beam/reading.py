@@ -1,31 +1,29 @@
 """Files as batches of rows: TFRecord, ArrayRecord, Parquet and pictures; a row that cannot be read is told apart."""
 
-import functools
-import io
 import os
 import re
 
 import apache_beam as beam
 import numpy as np
+import pyarrow
 from apache_beam.io.filesystems import FileSystems
+from pyarrow import parquet
 
 from zoo.beam.batches import Batch, rows_of
-from zoo.data.columns import LABELS as LABEL_NAMES
-from zoo.data.columns import PARQUET, PICTURES, example
-from zoo.data.files import IMAGES, decoded
-from zoo.data.records import layout_of
-from zoo.data.shards import RECORDS, array_reader, is_array_record
+from zoo.data.sources import tables
+from zoo.data.sources.folder import PARQUET, kind_of
+from zoo.data.sources.pictures import decoded
+from zoo.data.sources.records import keys_of, layout_of, parser, read_whole
 from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, reason
 
 RANGE, PICTURES_AT_ONCE = 2**14, 256  # rows that are drawn in one place, files that are read there
+TAKEN = "TFRecord, ArrayRecord, Parquet, PNG, JPEG, WebP, TIFF or BMP file"
 
 
-def kind_of(path):
-    """ "records", "parquet" or "pictures"; None of other files."""
-    name = path.lower()
-    kinds = {"records": RECORDS.search(name), "parquet": name.endswith(PARQUET), "pictures": name.endswith(IMAGES)}
-    return next((kind for kind, there in kinds.items() if there), None)
+def is_read(path):
+    """Whether a file is of a kind that pipelines read."""
+    return kind_of(path) in ("records", "pictures") or path.lower().endswith(PARQUET)
 
 
 def check_pattern(pattern):
@@ -39,208 +37,149 @@ def check_pattern(pattern):
     first = found.metadata_list[0].path
     if os.path.isdir(first):
         raise InvalidInput(f"{pattern!r} is a folder: name its files, such as '{pattern.rstrip('/')}/*.png'")
-    if kind_of(first) is None:
-        raise InvalidInput(f"{first!r} is no TFRecord, ArrayRecord, Parquet, PNG or JPEG file")
+    if not is_read(first):
+        raise InvalidInput(f"{first!r} is no {TAKEN}")
 
 
 def units_of(pattern):
-    """What is read at a time: a file of records, a row group of a table as (file, group, rows before), or pictures."""
-    pictures = []
-    for metadata in FileSystems.match([os.path.expanduser(pattern)])[0].metadata_list:
-        if kind_of(metadata.path) == "parquet":
-            yield from row_groups(metadata.path)
-        elif kind_of(metadata.path) == "pictures":
-            pictures.append(metadata.path)
-            if len(pictures) == PICTURES_AT_ONCE:
-                yield pictures
-                pictures = []
-        else:
-            yield metadata.path
-    if pictures:
-        yield pictures
+    """What is read at a time, (kind, paths, row group of a table, rows before it)."""
+    paths = [found.path for found in FileSystems.match([os.path.expanduser(pattern)])[0].metadata_list]
+    pictures = [path for path in paths if kind_of(path) == "pictures"]
+    for start in range(0, len(pictures), PICTURES_AT_ONCE):
+        yield "pictures", pictures[start : start + PICTURES_AT_ONCE], 0, 0
+    for path in paths:
+        if kind_of(path) == "tables":
+            yield from (("tables", [path], *place) for place in row_groups(path))
+        elif kind_of(path) != "pictures":
+            yield "records", [path], 0, 0
 
 
 def row_groups(path):
-    from pyarrow import parquet
-
+    """(number, rows before it) of the groups of a table."""
     try:
         with FileSystems.open(path) as file:
-            about, before = parquet.read_metadata(file), 0
-            for group in range(about.num_row_groups):
-                yield path, group, before
-                before += about.row_group(group).num_rows
+            about = parquet.read_metadata(file)
+            sizes = [about.row_group(number).num_rows for number in range(about.num_row_groups)]
     except Exception:  # the reader says what is wrong
-        yield path, 0, 0
+        sizes = [0]
+    return enumerate(np.cumsum([0, *sizes[:-1]]).tolist())
 
 
 class ReadRows(beam.DoFn):
     """Units -> `Batch`es of x and y by key, and of what cannot be read.
 
     A key is the file's name inside the pattern's folder with the number of the row, of pictures the name alone, or what
-    the column or feature `key` of the row holds.
+    the column or feature `key` of the row holds. `like` is the data of the model's card.
     """
 
-    def __init__(self, pattern, shape, column=None, key=None, look=None):
+    def __init__(self, pattern, shape, column=None, key=None, look=None, like=None):
         self.folder = os.path.dirname(re.split(r"[*?\[]", os.path.expanduser(pattern))[0])
-        self.shape, self.column, self.key, self.look = tuple(shape), column, key, look
+        self.shape, self.column, self.key, self.look, self.like = tuple(shape), column, key, look, like or {}
         self.rows = rows_of(shape)
 
     def process(self, unit):
-        if isinstance(unit, list):
-            yield from self.pictures(unit)
-            return
-        path = unit if isinstance(unit, str) else unit[0]
+        kind, paths, *place = unit
         try:
-            if kind_of(path) is None:
-                raise InvalidInput("it is no TFRecord, ArrayRecord, Parquet, PNG or JPEG file")
-            yield from self.records(path) if isinstance(unit, str) else self.table(*unit)
+            if not is_read(paths[0]):
+                raise InvalidInput(f"it is no {TAKEN}")
+            if kind == "tables":
+                yield from self.tables(paths[0], *place)
+            else:
+                yield from {"pictures": self.pictures, "records": self.records}[kind](paths)
         except Exception as error:  # whatever a broken file makes its reader stumble over
             said = re.sub(r"^\{\{.*?\}\} ", "", reason(error))  # TensorFlow names its operations before it
-            yield failure(self.name_of(path), f"the file, or the rest of it, cannot be read: {said}")
+            yield failure(self.name_of(paths[0]), f"the file, or the rest of it, cannot be read: {said}")
 
     def name_of(self, path):
         return path.removeprefix(self.folder).lstrip("/")
 
-    def pictures(self, paths):
-        keys, values = [], []
-        for path in paths:
+    def one_by_one(self, keys, read):
+        """A batch of the rows that `read(number)` -> {field: value} can read, and what is wrong with the others."""
+        parts, good = [], []
+        for number, key in enumerate(keys):
             try:
-                with FileSystems.open(path) as file:
-                    content = file.read()
-                picture = decoded(io.BytesIO(content), self.name_of(path), len(content))
-                values.append(self.look.apply(picture) if self.look else picture)
-                keys.append(self.name_of(path))
-            except (InvalidInput, OSError) as error:
-                yield failure(self.name_of(path), error)
-        yield Batch(keys, {"x": values})
+                parts.append(read(number))
+                good.append(key)
+            except Exception as error:
+                yield failure(key, error)
+        fields = {field for part in parts for field in part}
+        yield Batch(good, {field: [part.get(field, np.int32(-1)) for part in parts] for field in fields})
 
-    def records(self, path):
-        parse, file, row = None, self.name_of(path), 0
-        for contents in read_records(path, self.rows):
+    def pictures(self, paths):
+        def read(number):
+            with FileSystems.open(paths[number]) as file:
+                content = file.read()
+            picture = decoded(content, self.name_of(paths[number]), len(content))
+            return {"x": self.look.apply(picture) if self.look else picture}
+
+        return self.one_by_one([self.name_of(path) for path in paths], read)
+
+    def records(self, paths):
+        parse, file, row = None, self.name_of(paths[0]), 0
+        for contents in read_whole(paths[0], self.rows):
             names = [f"{file}:{number}" for number in range(row, row + len(contents))]
             row += len(contents)
             try:
-                parse = parse or parser(layout_of(contents[0].numpy(), path, self.column, self.look))
+                parse = parse or parser(layout_of(contents[0].numpy(), paths[0], self.column, self.look))
                 fields = {name: value.numpy() for name, value in parse(contents).items()}
-                yield Batch(self.keys_of(contents, names), fields)
+                yield Batch(keys_of(contents.numpy(), self.key) if self.key else names, fields)
             except Exception:  # one of them is not as the others are
-                yield from self.one_by_one(contents.numpy(), names)
+                yield from self.each_record(contents.numpy(), names)
 
-    def one_by_one(self, contents, names):
-        keys, parts = [], []
-        for content, name in zip(contents, names, strict=True):
-            try:
-                (key,) = self.keys_of([content], [name])
-                parsed = layout_of(content, name, self.column, self.look).parse([content])
-                parts.append({field: value.numpy()[0] for field, value in parsed.items()})
-                keys.append(key)
-            except Exception as error:
-                yield failure(name, error)
-        fields = {field for part in parts for field in part}
-        yield Batch(keys, {field: [part.get(field, np.int32(-1)) for part in parts] for field in fields})
+    def each_record(self, contents, names):
+        def read(number):
+            parsed = layout_of(contents[number], names[number], self.column, self.look).parse([contents[number]])
+            return {field: value.numpy()[0] for field, value in parsed.items()}
 
-    def keys_of(self, contents, names):
-        """The keys of records: their names, or what a feature holds."""
-        if self.key is None:
-            return names
-        from tensorflow.core.example.example_pb2 import Example
+        return self.one_by_one(keys_of(contents, self.key) if self.key else names, read)
 
-        contents = map(bytes, getattr(contents, "numpy", lambda: contents)())
-        features = [Example.FromString(content).features.feature[self.key] for content in contents]
-        values = [list(getattr(feature, feature.WhichOneof("kind") or "bytes_list").value) for feature in features]
-        if any(len(value) != 1 for value in values):
-            raise InvalidInput(f"a record has no feature {self.key!r} of one value")
-        return [v.decode() if isinstance(v, bytes) else str(v) for (v,) in values]
-
-    def table(self, path, group, before):
-        from pyarrow import parquet
-
+    def tables(self, path, group, before):
         with FileSystems.open(path) as opened:
             file = parquet.ParquetFile(opened)
+            index = tables.index_of(file.schema_arrow)
             for rows in file.iter_batches(self.rows, row_groups=[group]):
                 columns = dict(zip(rows.schema.names, rows.columns, strict=True))
                 names = [f"{self.name_of(path)}:{before + number}" for number in range(rows.num_rows)]
                 before += rows.num_rows
-                yield from self.cells(columns, names)
+                if self.key is not None and self.key not in columns:
+                    raise InvalidInput(f"there is no column {self.key!r}")
+                keys = names if self.key is None else list(map(str, columns.pop(self.key).to_pylist()))
+                yield from self.cells({k: v for k, v in columns.items() if k not in index}, keys, self.name_of(path))
 
-    def cells(self, columns, names):
-        """The rows of some cells of a table."""
-        if self.key is not None and self.key not in columns:
-            raise InvalidInput(f"there is no column {self.key!r}")
-        keys = names if self.key is None else list(map(str, columns.pop(self.key).to_pylist()))
-        name = self.column or next((known for known in PICTURES if known in columns), None)
-        label = next((known for known in LABEL_NAMES if known in columns and known != name), None)
-        y = {} if label is None else {LABELS: columns.pop(label).to_numpy(zero_copy_only=False)}
-        if name is None:
-            features = [column.to_numpy(zero_copy_only=False) for column in columns.values()]
-            yield Batch(keys, {"x": np.stack(features, 1).astype("float32"), **y})
-        elif (x := self.numbers(columns[name])) is not None:
-            yield Batch(keys, {"x": x, **y})
+    def cells(self, columns, keys, said):
+        """The rows of some cells of a table, whose columns are Arrow's."""
+        arrays = {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
+        table = tables.of_columns(arrays, said, None, True, self.column, None, self.like)
+        if not isinstance(table, tables.Cells):
+            yield Batch(keys, table.labelled(table.has_labels).arrays())
+        elif (x := numbers(columns[table.name], self.shape)) is not None:
+            yield Batch(keys, {"x": x, **table.y})
         else:
-            found = [self.cell(cell, key) for cell, key in zip(columns[name], keys, strict=True)]
-            rows = [row for row, value in enumerate(found) if not isinstance(value, InvalidInput)]
-            yield from (failure(keys[row], error) for row, error in enumerate(found) if row not in set(rows))
-            fields = {"x": [found[row] for row in rows], **{field: values[rows] for field, values in y.items()}}
-            yield Batch([keys[row] for row in rows], fields)
-
-    def numbers(self, column):
-        """An array of a column of lists of one length, in the shape of the model's where they have so many numbers."""
-        import pyarrow
-
-        lists = pyarrow.types.is_list(column.type) or pyarrow.types.is_fixed_size_list(column.type)
-        if not lists or column.null_count or not pyarrow.types.is_primitive(column.type.value_type):
-            return None
-        flat = column.flatten().to_numpy(zero_copy_only=False)
-        size = int(np.prod(self.shape))
-        lengths = column.value_lengths().to_numpy() if len(column) else np.array([size])
-        return flat.reshape(-1, *self.shape) if (lengths == size).all() else None
+            y = table.y
+            yield from self.one_by_one(
+                keys, lambda row: {"x": self.cell(table.cells[row], keys[row]), **{f: v[row] for f, v in y.items()}}
+            )
 
     def cell(self, value, key):
-        """An array of a cell of Arrow's, or the `InvalidInput` that it raises."""
-        numbers = value.is_valid and hasattr(value, "values")
-        try:
-            x = example(value.values.to_numpy(zero_copy_only=False) if numbers else value.as_py(), key)
-            x = x.reshape(self.shape) if x.ndim == 1 and x.size == np.prod(self.shape) else x
-            x = x[..., None] if x.dtype == np.uint8 and x.ndim == 2 else x
-            return self.look.apply(x) if self.look else x
-        except InvalidInput as error:
-            return error
+        """An array of a cell, in the shape of the model's where it has so many numbers."""
+        x = tables.example(value, key)
+        x = x.reshape(self.shape) if x.ndim == 1 and x.size == np.prod(self.shape) else x
+        x = x[..., None] if x.dtype == np.uint8 and x.ndim == 2 else x
+        return self.look.apply(x) if self.look else x
+
+
+def numbers(column, shape):
+    """An array [N, *shape] of a column of lists of so many numbers each; None of another."""
+    lists = pyarrow.types.is_list(column.type) or pyarrow.types.is_fixed_size_list(column.type)
+    if not lists or column.null_count or not pyarrow.types.is_primitive(column.type.value_type):
+        return None
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.reshape(-1, *shape) if (column.value_lengths().to_numpy() == np.prod(shape)).all() else None
 
 
 def failure(key, error):
     """A batch of nothing but a row that cannot be read."""
     return Batch([], {}, [(key, str(error))])
-
-
-@functools.lru_cache(maxsize=16)
-def parser(layout):
-    """The `parse` of a layout as a graph."""
-    import tensorflow as tf
-
-    return tf.function(layout.parse, input_signature=[tf.TensorSpec([None], tf.string)])
-
-
-def read_records(path, rows):
-    """The records of a file, string [rows] at a time."""
-    import tensorflow as tf
-
-    if is_array_record(path):
-        reader = array_reader(path)
-        for start in range(0, reader.num_records(), rows):
-            yield tf.constant(reader.read(start, min(start + rows, reader.num_records())))
-        return
-    opened = tf.raw_ops.TFRecordDataset(filenames=[path], compression_type="", buffer_size=2**20)
-    records, read = tf.data.experimental.from_variant(opened, tf.TensorSpec([], tf.string)), 0
-    options = tf.data.Options()  # to look for what could be made faster takes longer than to read a small file
-    options.experimental_optimization.apply_default_optimizations = False
-    options.autotune.enabled = False
-    try:
-        for found in records.batch(rows).with_options(options):
-            yield found
-            read += len(found)
-    except tf.errors.DataLossError:  # those before the broken one, and then its error
-        for record in records.skip(read):
-            yield record[None]
 
 
 def ranges(count):

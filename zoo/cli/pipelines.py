@@ -49,8 +49,9 @@ def run_pipeline(name, endpoint, output, runner, options, input=None, key=None, 
     model = load(home)
     if endpoint not in model.endpoints:
         raise InvalidInput(f"a {model.registry_name} has no {endpoint}; it has {', '.join(model.endpoints)}")
-    look = look_of(*(read_card(home).get("data", {}).get(part) for part in LOOK))
-    given = {"options": options, "pattern": input, "key": key, "column": column, "look": look}
+    like = read_card(home).get("data", {})
+    look = look_of(*(like.get(part) for part in LOOK))
+    given = {"options": options, "pattern": input, "key": key, "column": column, "look": look, "like": like}
     counts = run(model, endpoint, output, runner=runner, **given, **settings)
     failed = counts.get("failed", 0)
     said = f": {counts['written']} rows, {failed} failed" if counts else ""

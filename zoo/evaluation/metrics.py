@@ -66,7 +66,7 @@ def examples(model, dataset, limit=None, progress=None):
     if limit is not None:
         check_positive(limit=limit)
     if not isinstance(dataset, tf.data.Dataset):
-        like = getattr(model, "card", {}).get("data")
+        like = (getattr(model, "card", None) or {}).get("data")
         dataset = batches(open_source(dataset, labels=takes_labels(model.data_spec), like=like).split(), 100, Order())
     count, done, label = int(dataset.cardinality()), 0, model.fields_of("label")
     for number, batch in enumerate(read(dataset), 1):

@@ -49,6 +49,7 @@ def open_source(
         InvalidInput: what is none of these, in one line that says what it was taken for and what is taken; columns and
             classes of `like` that it lacks.
     """
+    skip_bad = skip_bad or (like or {}).get("skip_bad", False)
     given = {"data_dir": data_dir, "frame": frame, "rate": rate, "size": size, "color": color, "fit": fit}
     given = {name: value for name, value in {**given, "column": column}.items() if value is not None}
     inherited = settings_of(like or {})

@@ -357,3 +357,45 @@ def example_of(x, y=None):
     if y is not None:
         feature[LABELS].int64_list.value.append(int(y))
     return example.SerializeToString()
+
+
+@functools.lru_cache(maxsize=16)
+def parser(layout):
+    """The `parse` of a layout as a graph."""
+    import tensorflow as tf
+
+    return tf.function(layout.parse, input_signature=[tf.TensorSpec([None], tf.string)])
+
+
+def read_whole(path, rows):
+    """The records of a file, string [rows] at a time; of a broken one those before the break, and then its error."""
+    import tensorflow as tf
+
+    if is_array_record(path):
+        reader = array_reader(path)
+        for start in range(0, reader.num_records(), rows):
+            yield tf.constant(reader.read(start, min(start + rows, reader.num_records())))
+        return
+    opened = tf.raw_ops.TFRecordDataset(filenames=[path], compression_type="", buffer_size=2**20)
+    records, read = tf.data.experimental.from_variant(opened, tf.TensorSpec([], tf.string)), 0
+    options = tf.data.Options()  # to look for what could be made faster takes longer than to read a small file
+    options.experimental_optimization.apply_default_optimizations = False
+    options.autotune.enabled = False
+    try:
+        for found in records.batch(rows).with_options(options):
+            yield found
+            read += len(found)
+    except tf.errors.DataLossError:
+        for record in records.skip(read):
+            yield record[None]
+
+
+def keys_of(contents, feature):
+    """What a feature of records, bytes [N], holds: text [N]."""
+    from tensorflow.core.example.example_pb2 import Example
+
+    features = [Example.FromString(bytes(content)).features.feature[feature] for content in contents]
+    values = [list(getattr(each, each.WhichOneof("kind") or "bytes_list").value) for each in features]
+    if any(len(value) != 1 for value in values):
+        raise InvalidInput(f"a record has no feature {feature!r} of one value")
+    return [value.decode() if isinstance(value, bytes) else str(value) for (value,) in values]

@@ -281,10 +281,9 @@ class Cells(Source):
 
 def is_flat(values):
     """Whether the cells of a column are numbers or text, and no pictures or arrays."""
-    values = values if isinstance(values, np.ndarray) else np.array([None])
-    if values.ndim != 1:
-        return False
-    cell = next((value for value in values if value is not None), 0) if values.dtype == object else 0
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return values.ndim == 1
+    cell = next((value for value in values if value is not None), 0)
     return isinstance(cell, (str, int, float, bool, np.generic))
 
 
@@ -341,9 +340,10 @@ def features_of(columns, label, labelled, like, said):
     text = [name for name, values in columns.items() if name != label and not holds_numbers(values)]
     features = [name for name in columns if name != label and name not in text]
     if not features:
-        if not text:
-            raise InvalidInput(f"{said} has no column but {label!r}")
-        numbers(text[0], columns[text[0]])
+        raise InvalidInput(
+            f"{said} has no column of numbers, but {listed('column', text or [label])}: number their values, or name "
+            "the column that holds pictures"
+        )
     left_out = [listed("column", text) + " of no numbers"] if text else []
     if label is not None and not labelled:
         left_out.append(f"column {label!r}, which labels=True takes as y")
