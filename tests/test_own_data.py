@@ -445,3 +445,58 @@ def test_batches_of_a_csv_file_are_made_without_pandas(tmp_path):
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.split() == ["4"]
     assert len(list(load_dataset(tmp_path / "a.csv", batch_size=8))) == 4
+
+
+@pytest.mark.slow
+def test_a_run_keeps_its_names_and_parts_and_says_that_its_data_changed(tmp_path, zoo, frame):
+    import json
+
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    settings = ["--set", "latent_dim=1", "--set", "encoder.hidden_units=[8]", "--recipe", "batch_size=8"]
+    run = tmp_path / "run"
+    code, _, err = zoo("train", "vae", "--dataset", tmp_path / "a.csv", "--epochs", 1, "--output", run, *settings)
+    assert code == 0, err
+    card = json.loads((run / "card.json").read_text())
+    assert card["data"]["columns"] == ["a", "b", "c"] and card["data"]["division"] == "name"
+    scores = []
+    for columns in ("abc", "cab"):
+        frame[list(columns)].to_parquet(tmp_path / "b.parquet")
+        code, out, err = zoo("score", run, "--input", tmp_path / "b.parquet", "--json")
+        assert code == 0, err
+        scores.append(json.loads(out))
+    assert scores[0] == scores[1]
+    frame[["a", "b"]].to_parquet(tmp_path / "b.parquet")
+    code, _, err = zoo("score", run, "--input", tmp_path / "b.parquet")
+    assert (code, len(err)) == (2, 1) and "no column 'c'" in err[0]
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write("1,2,3\n" * 10)
+    code, _, err = zoo("evaluate", run, "--num-samples", 2)
+    assert code == 0 and "30 rows when the model was trained, 40 now" in " ".join(err)
+    code, _, err = zoo("export", run, "--format", "saved_model", "--output", tmp_path / "served")
+    assert code == 0, err
+    names = json.loads(next((tmp_path / "served").rglob("names.json")).read_text())
+    assert names == {"columns": ["a", "b", "c"]}
+
+
+@pytest.mark.slow
+def test_classes_keep_their_numbers_in_a_run_and_in_what_it_is_given_later(tmp_path, zoo):
+    import json
+
+    for row in range(60):
+        picture(tmp_path / "data" / ["cat", "dog", "owl"][row % 3] / f"{row}.png", 4 * row)
+    run = tmp_path / "run"
+    command = ["train", "conditional_vae", "--dataset", tmp_path / "data", "--epochs", 1, "--output", run]
+    small = ["--set", "latent_dim=2", "--set", "encoder.hidden_units=[8]", "--recipe", "batch_size=8"]
+    code, _, err = zoo(*command, *small)
+    assert code == 0, err
+    assert json.loads((run / "card.json").read_text())["data"]["classes"] == ["cat", "dog", "owl"]
+    picture(tmp_path / "more" / "owl" / "1.png", 8)
+    code, _, err = zoo("reconstruct", run, "--input", tmp_path / "more", "--output", tmp_path / "a.npz")
+    assert code == 0, err
+    from zoo.data import open_source as opened
+
+    like = json.loads((run / "card.json").read_text())["data"]
+    assert opened(tmp_path / "more", labels=True, like=like).split("all").in_memory().arrays()["y"].tolist() == [2]
+    picture(tmp_path / "more" / "cow" / "1.png", 8)
+    code, _, err = zoo("reconstruct", run, "--input", tmp_path / "more", "--output", tmp_path / "a.npz")
+    assert (code, len(err)) == (2, 1) and "class 'cow'" in err[0]

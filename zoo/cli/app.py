@@ -29,7 +29,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the draws.")]
 Input = Annotated[
     pathlib.Path | None,
     typer.Option(
-        "--input", "-i", exists=True, help="Your own: an image, a folder of images, an .npy, .npz or .parquet file."
+        "--input", "-i", exists=True, help="Your own: a picture, a folder, an .npy, .npz, .csv or .parquet file."
     ),
 ]
 

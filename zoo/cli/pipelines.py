@@ -17,7 +17,7 @@ Rows = Annotated[
     typer.Option(
         "--input",
         "-i",
-        help="Your own: an image, a folder of images, an .npy, .npz or .parquet file; with --runner a pattern.",
+        help="Your own: a picture, a folder, an .npy, .npz, .csv or .parquet file; with --runner a pattern.",
     ),
 ]
 Runner = Annotated[

@@ -21,8 +21,8 @@ def train(
     dataset: Annotated[
         str | None,
         typer.Option(
-            help="A data set's name, a folder of images (sub-folders are classes), an .npz, .npy or .parquet file, or "
-            "a pattern of files that are streamed: 'shards/*.tfrecord'."
+            help="A data set's name, a folder of pictures, sounds or MIDI files (sub-folders are classes), a .csv, "
+            ".parquet, .npz or .npy file, or a pattern of files: 'shards/*.tfrecord'; see `zoo datasets --check`."
         ),
     ] = None,
     output: Annotated[pathlib.Path, typer.Option("--output", "-o", help="The run's folder.")] = pathlib.Path(
@@ -48,7 +48,10 @@ def train(
     fit: Annotated[
         str | None, typer.Option(help="What --size does with other shapes: crop (if not said) or pad.")
     ] = None,
-    column: Annotated[str | None, typer.Option(help="The column of a .parquet file that holds the pictures.")] = None,
+    column: Annotated[str | None, typer.Option(help="The column of a table that holds the pictures.")] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Leave out the files of a folder that cannot be read, and say which.")
+    ] = False,
     data_service: Annotated[
         str | None, typer.Option(help="A tf.data service that reads TFRecord files: grpc://HOST:PORT.")
     ] = None,
@@ -71,7 +74,7 @@ def train(
 
     Pictures of any size: zoo train vae --dataset photos/ --size 64x64 --color rgb --set encoder=conv
     """
-    picture = said(size=sides(size), color=color, fit=fit, column=column)
+    picture = said(size=sides(size), color=color, fit=fit, column=column, skip_bad=skip_bad or None)
     if resume:
         settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
         settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}

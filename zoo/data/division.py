@@ -21,6 +21,10 @@ SYNONYMS = {  # what people call the splits -> their names
 }
 
 
+class EmptyPart(InvalidInput):
+    """No row belongs to a split, for there are so few."""
+
+
 def permuted(count, held_out):
     """Split name -> row numbers under one fixed permutation; `held_out` = sizes of validation and test."""
     order = np.random.RandomState(0).permutation(count)  # RandomState: its stream is frozen for good
@@ -77,7 +81,7 @@ def divided(said, count, parts, by_position=False):
             return permuted(count, (count // 10, count // 10))[split]
         found = in_parts(split, parts())
         if not len(found):
-            raise InvalidInput(f"{said} holds {count} examples, too few to divide: use split='all'")
+            raise EmptyPart(f"{said} holds {count} examples, too few to divide: none is of {split}; use split='all'")
         return found
 
     return rows

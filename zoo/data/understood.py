@@ -18,8 +18,10 @@ def describe_source(thing, **settings):
         thing, **settings: as `open_source`'s. Classes are counted over all rows, of what is streamed over the first
             20,000; what is not there is left out of the dict.
     """
-    source = open_source(thing, **settings)
-    source.labelled(source.has_labels)
+    try:
+        source = open_source(thing, **{"labels": True, **settings})
+    except InvalidInput:  # it has none, or there is more to say
+        source = open_source(thing, **settings)
     splits = {split: rows for split in SPLITS[:3] if (rows := rows_of(source, split))}
     part = source.split("all" if source.rows_of else "train", LOOKED_AT if source.streamed else None)
     arrays = arrays_of(part)

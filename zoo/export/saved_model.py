@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from zoo.models.base import LatentVariableModel
 
 INPUTS = "assets.extra/inputs.json"  # beside the signatures: shape, dtype, range and role of every input
+NAMES = "assets.extra/names.json"  # of the columns of x and of the classes, by number
 
 
 def export_saved_model(model: "LatentVariableModel", directory: str | os.PathLike, version: int | None = None) -> Path:
@@ -45,6 +46,8 @@ def export_saved_model(model: "LatentVariableModel", directory: str | os.PathLik
         write_archive(model, refusing(model), model.field_specs, partial)
         write_warmup(model, partial, name=directory.resolve().name)
         write_json(partial / INPUTS, described_inputs(model))
+        if names := names_of(model):
+            write_json(partial / NAMES, names)
         refuse_existing(target)
     return target
 
@@ -72,6 +75,12 @@ def described_inputs(model):
     """endpoint -> input -> what it must be, for whoever writes a client."""
     specs = {name: spec._asdict() for name, spec in model.field_specs.items()}
     return {name: {field: specs[field] for field in inputs} for name, (_, inputs) in model.endpoints.items()}
+
+
+def names_of(model):
+    """The names of columns and classes that the model's card keeps."""
+    data = (getattr(model, "card", None) or {}).get("data", {})
+    return {name: data[name] for name in ("columns", "classes") if data.get(name)}
 
 
 def existing_versions(directory):

@@ -16,9 +16,11 @@ from zoo.data import (
     takes_labels,
 )
 from zoo.data.batches import Order, batches
+from zoo.data.division import EmptyPart
 from zoo.data.load import arrays_of
 from zoo.data.semi_supervised import few_labels
 from zoo.errors import InvalidInput
+from zoo.quiet import say_once
 
 SERVICE = "service"  # of the data of a preset: the address of a tf.data service
 LOOKED_AT = 20_000  # rows of a stream from which its kind and its mean are known
@@ -102,8 +104,11 @@ def datasets(model, data, recipe, epochs_done):
     train_data = load("split", divmod(epochs_done * steps, whole))
     check_dataset(train_data, model.batch_spec)
     validation_data = None
-    if data.get("validation"):
-        validation_data = load("validation", None)
+    try:
+        validation_data = load("validation", None) if data.get("validation") else None
+    except EmptyPart as error:
+        say_once(f"trained without validation: {error}")
+    if validation_data is not None:
         if recipe.steps_per_epoch:
             validation_data = validation_data.take(recipe.steps_per_epoch)
         check_dataset(validation_data, model.batch_spec)

@@ -57,10 +57,17 @@ def columns_of(source):
     """Name -> column of a table in memory."""
     if package_of(source) == "pandas":
         source = source if hasattr(source, "columns") else source.to_frame()
-        return {str(name): source[name].to_numpy() for name in source.columns}
+        return {str(name): of_series(source[name]) for name in source.columns}
     if not hasattr(source, "__len__"):
         raise InvalidInput("a streaming data set is not taken: load it whole, with streaming=False")
     return {name: column_of(source, name) for name in source.column_names}
+
+
+def of_series(series):
+    """The array of a column of pandas, whose own numbers with holes become floats."""
+    array = series.to_numpy()
+    is_hole = array.dtype == object and getattr(series.dtype, "kind", "O") in "biuf"
+    return series.to_numpy("float64", na_value=np.nan) if is_hole else array
 
 
 def column_of(dataset, name):
@@ -248,7 +255,7 @@ def of_columns(columns, said, rows_of, labels=False, column=None, look=None, lik
     name = column or next((known for known in PICTURES if known in columns and not is_flat(columns[known])), None)
     label = label_of(columns, labels, name, like, said)
     own = dict(names_of_classes).get(label)
-    y, classes = (None, None) if label is None else labels_of(label, columns[label], like.get("classes"), own)
+    y, classes = labels_of(label, columns[label], like.get("classes"), own) if label and labels else (None, None)
     known = {"label": label, "classes": classes, "has_labels": y is not None}
     y = {} if y is None else {LABELS: y}
     if name is not None:
@@ -314,7 +321,7 @@ def labels_of(name, values, known, own):
         return cast(LABELS, values), known or own
     if values.dtype.kind not in "OU":
         return None, None
-    text = ["" if value is None else str(value) for value in values.tolist()]
+    text = ["" if value is None or value != value else str(value) for value in values.tolist()]
     classes = known or in_order(set(text) - {""})
     return in_classes(name, text, classes), list(classes)
 
