@@ -106,7 +106,7 @@ def test_images_that_do_not_fit_are_one_line(zoo, run_folder, images, tmp_path, 
     refused("0.png")
     for file in images.iterdir():
         file.unlink()
-    refused("no PNG or JPEG images")
+    refused("no PNG, JPEG")
     assert not (tmp_path / "a.npz").exists()
 
 

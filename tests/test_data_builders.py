@@ -51,15 +51,15 @@ def test_builders_have_the_features_and_read_the_files_of_the_prepared_folders(d
 def fake_downloads(tmp_path, monkeypatch):
     """Serve the authors' files from `tmp_path`, by file name; checksums are not asked for."""
     tfds = pytest.importorskip("tensorflow_datasets")
-    from zoo.data import sources
+    from zoo.data.tfds import addresses
 
     def download(self, urls):
         return {part: tmp_path / url.rsplit("/", 1)[-1] for part, url in urls.items()}
 
     monkeypatch.setattr(tfds.download.DownloadManager, "download", download)
     monkeypatch.setattr("zoo.data.tfds.prepare._check_network", lambda builder: None)
-    unchecked = {n: {p: (url, None) for p, (url, _) in parts.items()} for n, parts in sources.SOURCES.items()}
-    monkeypatch.setattr(sources, "SOURCES", unchecked)
+    unchecked = {n: {p: (url, None) for p, (url, _) in parts.items()} for n, parts in addresses.SOURCES.items()}
+    monkeypatch.setattr(addresses, "SOURCES", unchecked)
     return tmp_path
 
 
@@ -122,11 +122,11 @@ def test_silhouettes_are_transposed_and_inverted(fake_downloads):
 
 
 def test_a_file_with_another_checksum_is_refused(fake_downloads, monkeypatch):
-    from zoo.data import sources
+    from zoo.data.tfds import addresses
 
     save_silhouettes(fake_downloads, np.zeros((2, 28, 28), "uint8"))
-    url = sources.SOURCES["caltech_silhouettes_28x28"]["split1"][0]
-    monkeypatch.setitem(sources.SOURCES, "caltech_silhouettes_28x28", {"split1": (url, "0" * 64)})
+    url = addresses.SOURCES["caltech_silhouettes_28x28"]["split1"][0]
+    monkeypatch.setitem(addresses.SOURCES, "caltech_silhouettes_28x28", {"split1": (url, "0" * 64)})
     with pytest.raises(InvalidInput, match="SHA-256 differs"):
         prepare_dataset("caltech_silhouettes_28x28", fake_downloads / "data")
 

@@ -76,5 +76,5 @@ def test_train_models_colours_as_levels(images, tmp_path):
     from zoo.training.data import suggest_config
 
     np.savez(tmp_path / "colours.npz", x=images)
-    config = suggest_config("vae", str(tmp_path / "colours.npz"))
+    config = suggest_config("vae", {"name": str(tmp_path / "colours.npz")})
     assert config == {"data_shape": [32, 32, 3], "likelihood": "discretized_logistic"}

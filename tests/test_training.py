@@ -15,6 +15,7 @@ import tensorflow as tf
 from support import small
 
 import zoo
+from zoo.data import open_source
 from zoo.errors import InvalidInput, OutputExists
 from zoo.models.guards import Guard
 from zoo.pictures import draw
@@ -290,7 +291,7 @@ def data(tmp_path_factory):
     """A preset's data: 96 training images, 12 for validation."""
     path = tmp_path_factory.mktemp("data") / "x.npz"
     np.savez(path, x=X)
-    return {"name": str(path), "split": "train", "validation": "validation"}
+    return {"name": str(path), "split": "train", "validation": "validation", **open_source(path).about()}
 
 
 def preset(data, model="vae", config=None, **recipe):

@@ -107,8 +107,6 @@ def load_dataset(
     for name, number in (("seed", seed), ("first_epoch", first_epoch or 0), ("first_step", first_step)):
         if not isinstance(number, (int, np.integer)) or number < 0:
             raise InvalidInput(f"{name} must be a whole number from 0, got {number!r}")
-    if limit is not None:
-        check_positive(limit=limit)
     import tensorflow as tf
 
     given = {"frame": frame, "rate": rate, "size": size, "color": color, "fit": fit, "column": column}
@@ -138,8 +136,6 @@ def load_arrays(source="digits", split="train", *, labels=False, limit=None, **s
     Arrays of named data sets are cached and read-only. Images of uint8 stay so, other numbers become float32, and
     labels and other whole numbers beside the images int32.
     """
-    if limit is not None:
-        check_positive(limit=limit)
     return arrays_of(open_source(source, labels=labels, **settings).split(split, limit))
 
 

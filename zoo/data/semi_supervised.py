@@ -61,8 +61,6 @@ def load_semi_supervised(
         InvalidInput: labels that are no whole numbers, outside the classes, too few of a class or none at all; numbers
             of labelled rows that a batch cannot hold. A class without a label is a warning.
     """
-    if limit is not None:
-        check_positive(limit=limit)
     opened = open_source(source, labels=True, data_dir=data_dir, size=size, color=color, fit=fit, column=column)
     hidden = not (split.startswith("train") or split == "all")
     order = Order(not hidden, order_seed, first_epoch, first_step)

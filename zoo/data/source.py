@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 from zoo.data.spec import LABELS, LENGTH
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidInput, check_positive
 from zoo.quiet import say_once
 
 KNOWN = ("classes", "columns", "label", "rate", "names", "division", "left_out", "num_classes", "labels", "has_labels")
@@ -60,6 +60,12 @@ class Source:
 
     def split(self, name="train", limit=None):
         """A source of the rows of a split, of the first `limit` of them."""
+        if limit is not None:
+            check_positive(limit=limit)
+        return self.part(name, limit)
+
+    def part(self, name, limit):
+        """As `split`, of a checked limit."""
         rows = self.rows_of(name)
         return self.take(slice(limit) if isinstance(rows, slice) else rows[:limit])
 

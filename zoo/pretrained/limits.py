@@ -1,4 +1,4 @@
-"""Bounds of a card: what a stranger wrote is measured before anything is made of it."""
+"""The gate for cards: what a stranger wrote is measured and checked here, and nothing behind it reads anything else."""
 
 import math
 import re
@@ -15,16 +15,73 @@ LARGEST_BY_NAME = {"seed": 2**31, "num_samples": 10_000, "latent_dim": 2**14, "l
 LARGEST_COUNT = 10_000  # ... and one whose name begins with num_, such as layers and blocks
 
 
-def check_card(card, source):
-    """Raise `InvalidInput` unless what a card.json says is a card whose weights are a file beside it."""
+NUMBER, NONE, ANY = (int, float), type(None), (bool, int, float, str, list, dict, type(None))
+FORM = {  # of a card: what each entry is; of dicts `...` stands for all keys that are not named
+    "format": int,
+    "model": str,
+    "config": dict,
+    "name": str,
+    "data": {"name": str, "split": str, "validation": (str, NONE), "columns": [str], "classes": [str], ...: ANY},
+    "recipe": dict,
+    "stages": [dict],
+    "from": str,
+    "seed": int,
+    "epochs_trained": int,
+    "date": str,
+    "command": str,
+    "versions": {...: str},
+    "metrics": {
+        ...: {"value": NUMBER, "standard_error": (*NUMBER, NONE), "num_examples": int, ...: (*NUMBER, str, NONE)}
+    },
+    "reference": [{"metric": str, "value": NUMBER, "source": str}],
+    "target": {...: NUMBER},
+    "notes": [str],
+    "weights": {"file": str, "sha256": str, "bytes": int},
+    "evaluation": dict,
+    "probe": (dict, NONE),
+    "timing": {"seconds": NUMBER, "seconds_per_epoch": NUMBER, "machine": {...: (*NUMBER, str, NONE)}, ...: ANY},
+    "tflite": {...: dict},
+    ...: ANY,
+}
+DEFAULTS = {"data": {}, "recipe": {}, "metrics": {}, "versions": {}, "date": "", "notes": []}
+
+
+def checked_card(card, source, name):
+    """A card whose entries are what `FORM` says; `name` is what it is called where it does not say it.
+
+    Raises:
+        InvalidInput: it is none, or too large, or its weights are no file beside it.
+    """
     check_bounds(card, source)
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         raise InvalidInput(f"{source} is not a card of format {FORMAT}")
-    entries = {"model": str, "config": dict, **({"weights": dict} if "weights" in card else {})}
-    if not all(isinstance(card.get(name), kind) for name, kind in entries.items()):
-        raise InvalidInput(f"{source} lacks one of {', '.join(entries)}")
+    if lacking := [entry for entry in ("model", "config") if entry not in card]:
+        raise InvalidInput(f"{source} lacks {lacking[0]}")
+    check_form(card, FORM, source, "")
+    card = {"name": name, **{key: type(value)() for key, value in DEFAULTS.items()}, **card}
+    if not re.fullmatch(PLAIN_NAME, card["name"]) or set(card["name"]) == {"."}:
+        raise InvalidInput(f"{source} has a name that is no plain word: {card['name'][:100]!r}")
     if "weights" in card:
         check_entry(card["weights"], source)
+    return card
+
+
+def check_form(value, form, source, place):
+    """Raise `InvalidInput` unless a value is of a form: a type, several, a list of a form, or a dict of forms."""
+    kinds = list if isinstance(form, list) else dict if isinstance(form, dict) else form
+    if not isinstance(value, kinds) or (
+        isinstance(value, bool) and bool not in (kinds if isinstance(kinds, tuple) else ())
+    ):
+        raise InvalidInput(f"{source} is no card: {place or 'it'} is {type(value).__name__}")
+    if isinstance(form, list):
+        for entry in value:
+            check_form(entry, form[0], source, f"an entry of {place}")
+    if isinstance(form, dict):
+        if "value" in form and "value" not in value:
+            raise InvalidInput(f"{source} is no card: {place} has no value")
+        for key, entry in value.items():
+            if form.get(key, form.get(..., ANY)) is not ANY:
+                check_form(entry, form.get(key, form.get(...)), source, f"{place}.{key}".lstrip("."))
 
 
 def check_entry(entry, source):

@@ -16,7 +16,7 @@ import urllib.request
 from zoo import address
 from zoo.errors import CannotWrite, InvalidInput, choose
 from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
-from zoo.pretrained.limits import CARD, check_card
+from zoo.pretrained.limits import CARD, checked_card
 from zoo.pretrained.places import Folder, Missing, Unreachable, Web, Zip, hub_name
 from zoo.pretrained.transfer import arrived, read, receive
 
@@ -116,8 +116,7 @@ def fetch_folder(name):
     home = cache_folder() / sha256(f"{place}\n".encode() + content)[:KEY] / name_in(str(name))
     if (home / CARD).is_file():
         return home
-    card = parse_json(content, f"{CARD} of {name}")
-    check_card(card, f"{CARD} of {name}")
+    card = checked_card(parse_json(content, f"{CARD} of {name}"), f"{CARD} of {name}", home.name)
     if "weights" not in card:
         raise InvalidInput(f"{name} is a card without weights")
     with into_cache():
@@ -129,6 +128,11 @@ def fetch_folder(name):
         write_bytes(home / CARD, content)
     print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
     return home
+
+
+def is_fetched(home):
+    """Whether a folder is one of the cache: what is in it came from elsewhere."""
+    return cache_folder().resolve() in home.resolve().parents
 
 
 def last_from(place):
@@ -160,10 +164,11 @@ def into_cache():
 
 
 def kept_folder(card):
-    """Where the numbers of an evaluation that is not done are: in the cache, listed and cleared as a model is."""
-    return (
-        cache_folder() / sha256(f"evaluation {card['weights']['sha256']}".encode())[:KEY] / f"evaluation_{card['name']}"
-    )
+    """Where the numbers of an evaluation that is not done are: in the cache, listed and cleared as a model is.
+
+    The folder is that of the weights, and a file in it is found by its content alone: model, weights, data and draws.
+    """
+    return cache_folder() / sha256(f"evaluation {card['weights']['sha256']}".encode())[:KEY] / "evaluation"
 
 
 def list_cache():

@@ -12,10 +12,11 @@ import platform
 import re
 from typing import TYPE_CHECKING, Any
 
+from zoo.data import list_datasets
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
-from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, check_card
-from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere
+from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, checked_card
+from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere, is_fetched
 
 if TYPE_CHECKING:
     from zoo.models.base import LatentVariableModel
@@ -74,9 +75,10 @@ def check_one(name, path):
 
 def read_card(name):
     """The card of a pretrained model as a dict, checked for its format."""
-    path = locate(name) / CARD
-    card = read_json(path)
-    check_card(card, path)
+    home = locate(name)
+    card = checked_card(read_json(home / CARD), home / CARD, home.name)
+    if is_fetched(home) and card["data"].get("name") not in list_datasets():
+        card["data"].pop("name", None)  # of a file of somebody else's machine, which here might be another
     return card
 
 

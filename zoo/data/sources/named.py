@@ -25,7 +25,7 @@ class Named(Source):
         self.sequential = info.shape[0] is None
         self.data_dir = str(resolve_data_dir(data_dir))
 
-    def split(self, name="train", limit=None):
+    def part(self, name, limit):
         expression, _ = choose(f"split of {self.name}:", name, DATASETS[self.name].parts)
         found = read(self.name, name, expression, self.data_dir, self.frame)
         found = self.loaded(found.take(slice(limit)))

@@ -19,7 +19,7 @@ from zoo.data.tfds.catalogue import DATASETS, list_datasets
 from zoo.errors import InvalidInput, check_positive, nearest
 from zoo.quiet import say_once
 
-SETTINGS = ("data_dir", "frame", "rate", *LOOK, "column")  # arguments of `load_dataset` that presets and cards keep
+SETTINGS = ("frame", "rate", *LOOK, "column")  # arguments of `load_dataset` that presets and cards keep
 READERS = {"pictures": read_picture, "sounds": read_wav, "piano rolls": read_midi, "tables": tables.read_table}
 
 
@@ -59,16 +59,13 @@ def open_source(
     for name in ("frame", "rate"):
         if asked.get(name) is not None:
             check_positive(**{name: asked[name]})
-    asked["look"] = look_of(*(asked.pop(part, None) for part in LOOK))
+    look = look_of(*(asked.get(part) for part in LOOK))
     said = repr(str(thing)) if isinstance(thing, (str, os.PathLike)) else f"this {type(thing).__name__}"
     by_position = like is not None and like.get("division", "position") == "position"
-    found = _opened(thing, said, labels, asked, like, skip_bad, by_position)
-    refuse_settings(found, said, given)
-    if (
-        like
-        and str(like.get("name")) == str(thing)
-        and like.get("fingerprint", found.fingerprint()) != found.fingerprint()
-    ):
+    found = _opened(thing, said, labels, {**asked, "look": look}, like, skip_bad, by_position)
+    of_card = bool(like) and str(like.get("name")) == str(thing)
+    refuse_settings(found, said, asked if of_card else given)
+    if of_card and like.get("fingerprint", found.fingerprint()) != found.fingerprint():
         say_once(f"{said} is not what it was: {like.get('rows')} rows when the model was trained, {found.count} now")
     return found.labelled(labels).say_left_out()
 

@@ -72,8 +72,8 @@ class Records(Source):
     def counts(self):
         return self.table[:, 3]
 
-    def split(self, name="train", limit=None):
-        """As any source's; a split is of whole pieces."""
+    def part(self, name, limit):
+        """As any source's, of whole pieces."""
         pieces = self.rows_of(name)
         pieces = np.arange(len(self.table))[pieces if isinstance(pieces, slice) else np.sort(pieces)]
         taken = copy.copy(self)
