@@ -6,23 +6,24 @@ tests/test_address.py says where else it stands, and finds what is left of an ea
 import json
 import pathlib
 
-from zoo.address import HOME
+from zoo import __version__
+from zoo.address import HOME, RELEASED
 from zoo.files import write_bytes
 
 COLAB = "https://colab.research.google.com"
+SOURCE = "vae-zoo" if RELEASED else f"git+{HOME}@v{__version__}"  # nobody else can put a package there
 INSTALL = f"""\
 import os
 import pathlib
 from importlib.metadata import PackageNotFoundError, version
 
-HOME = "{HOME}"
 try:
     version("vae-zoo")
-except PackageNotFoundError:  # of the clone that this notebook is in, else the release; TensorFlow stays as it is
+except PackageNotFoundError:  # of the clone that this notebook is in, else of the project's address at a tag
     here = pathlib.Path.cwd()
     clones = [str(folder) for folder in (here, *here.parents) if (folder / "zoo" / "address.py").is_file()]
-    source = clones[0] if clones else "vae-zoo"
-    !pip install -q "{{source}}" || pip install -q git+{{HOME}}
+    source = clones[0] if clones else "{SOURCE}"
+    !pip install -q "{{source}}"
 
 SMOKE = os.environ.get("ZOO_SMOKE") == "1"  # a short run, for tests"""
 

@@ -128,6 +128,8 @@ def read_json(path):
     """The content of a JSON file, or `InvalidInput` in one line."""
     path = pathlib.Path(path)
     try:
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"{path} is no plain file")
         if path.stat().st_size > LARGEST_JSON:
             raise InvalidInput(f"{path} is larger than the {LARGEST_JSON // 2**20} MB that are read")
         return parse_json(path.read_bytes(), path)

@@ -1,6 +1,7 @@
 """Names for models and for the parts they are made of."""
 
 import inspect
+import sys
 
 from zoo.errors import InvalidInput, choose, nearest
 
@@ -79,8 +80,8 @@ def own_layer(kind, layer):
 CODE = ("Lambda", "__lambda__", "TorchModuleWrapper", "TFSMLayer", "JaxLayer", "FlaxLayer")
 READERS = ("StringLookup", "IntegerLookup", "TextVectorization")  # open the files that their config names
 VALUES = ("__keras_tensor__", "__tensor__", "__numpy__", "__bytes__", "__slice__", "__ellipsis__")
-ROOMS = {"layers", "models", "initializers", "regularizers", "constraints", "activations", "ops", "random"}
-ROOMS |= {"dtype_policies", "quantizers", "optimizers", "losses", "metrics"}
+ROOMS = ("layers", "models", "initializers", "regularizers", "constraints", "activations", "ops", "dtype_policies")
+ROOMS = (*ROOMS, "quantizers", "optimizers", "losses", "metrics", "random")  # of Keras, whose classes may be named
 
 
 def check_classes(config):
@@ -109,13 +110,25 @@ def check_classes(config):
 
 
 def check_own(config):
-    """Raise `InvalidInput` unless Keras finds what `config` names among its own layers, activations and the like."""
-    name, (first, *inner) = config["class_name"], str(config.get("module")).removeprefix("keras.src").split(".")
-    if isinstance(name, str) and name == "function":
-        known = isinstance(config.get("config"), str) and inner[:1] == ["activations"]
+    """Raise `InvalidInput` unless what `config` names is a class of Keras' layers and the like, or an activation.
+
+    It is looked up among the modules that Keras has imported: nothing is imported for it, and nothing is called.
+    """
+    import keras
+
+    name, module = config["class_name"], str(config.get("module")).removeprefix("None")
+    place = module.removeprefix("keras.src.").removeprefix("keras.").partition(".")[0]
+    if name == "function":
+        found = config.get("config")
+        known = place == "activations" and isinstance(found, str) and found.isidentifier()
+        known = known and callable(getattr(keras.activations, found, None))
+    elif isinstance(name, str) and name.isidentifier() and not name.startswith("_"):
+        homes = [sys.modules.get(module)] if module.startswith("keras") else [keras.layers, keras] if not module else []
+        allowed = place in ROOMS or module in ("", "keras")
+        known = allowed and any(inspect.isclass(getattr(home, name, None)) for home in homes)
     else:
-        known = not str(name).startswith("__") and (not inner or inner[0] in ROOMS)
-    if first not in ("", "keras") or not known:
+        known = False
+    if not known:
         raise InvalidInput(f"{name!r} is not registered: decorate it with keras.saving.register_keras_serializable")
 
 

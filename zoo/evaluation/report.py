@@ -189,4 +189,4 @@ def levels_of(metrics):
 def test_data(model, data, batch_size=100, split="test", limit=None):
     """The held-out data of a card, in its fixed order."""
     labels = takes_labels(model.data_spec) and data.get("label", True)
-    return batches(open_source(data["name"], labels=labels, like=data).split(split, limit), batch_size, Order())
+    return batches(open_source(data.get("name"), labels=labels, like=data).split(split, limit), batch_size, Order())

@@ -104,7 +104,7 @@ class Subject:
             return load_fields(self.opened, self.model.data_spec, limit=count)
         data = self.card["data"]
         wanted = (labels or takes_labels(self.model.data_spec)) and data.get("label", True)
-        return arrays_of(open_source(data["name"], labels=wanted, like=data).split("test", count))
+        return arrays_of(open_source(data.get("name"), labels=wanted, like=data).split("test", count))
 
     @functools.cached_property
     def opened(self):
@@ -124,7 +124,7 @@ class Subject:
     def rate(self):
         """Samples a second of the model's data."""
         data = self.card.get("data", {})
-        rate = data.get("rate") or open_source(data["name"], like=data).rate
+        rate = data.get("rate") or open_source(data.get("name"), like=data).rate
         if rate is None:
             raise InvalidInput(f"the card of {self.home.name} does not say how many samples a second its data has")
         return rate

@@ -12,6 +12,8 @@ def training(subject):
     """Loss, ELBO parts and active units against the epoch, from the run's log; a line where a stage begins."""
     rows = subject.epochs()
     columns = [c for c in ("elbo", "reconstruction", "kl", "active_units") if any(c in row for row in rows)]
+    if not columns:
+        raise InvalidInput(f"the log of {subject.home.name} has none of the columns that a training has")
     stages = [row.get("stage", "") for row in rows]
     figure, axes = new_figure(3.2 * len(columns), 3, columns=len(columns))
     for axis, column in zip(np.atleast_1d(axes), columns, strict=True):

@@ -43,7 +43,7 @@ FORM = {  # of a card: what each entry is; of dicts `...` stands for all keys th
     "tflite": {...: dict},
     ...: ANY,
 }
-DEFAULTS = {"data": {}, "recipe": {}, "metrics": {}, "versions": {}, "date": "", "notes": []}
+DEFAULTS = {"data": {}, "versions": {}, "date": ""}
 
 
 def checked_card(card, source, name):

@@ -47,7 +47,7 @@ def page(home, card, address=None):
         json.dumps({key: card[key] for key in ("config", "recipe", "from", "stages") if key in card}, indent=1),
         "```",
         "",
-        f"Weights: {card['weights']['bytes'] / 1e6:.2f} MB, SHA-256 `{card['weights']['sha256']}`. "
+        f"Weights: {card['weights'].get('bytes', 0) / 1e6:.2f} MB, SHA-256 `{card['weights']['sha256']}`. "
         "Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items()) + f". {card['date']}.",
         "",
     ]

@@ -4,7 +4,11 @@ import collections
 import contextlib
 import os
 import pathlib
+import queue
 import re
+import stat
+import threading
+import time
 import urllib.parse
 import zipfile
 import zlib
@@ -15,6 +19,9 @@ from zoo.pretrained.limits import CARD
 
 TIMEOUT = (10, 30)  # seconds: to be connected, and for each answer
 CHUNK, MOST_MEMBERS = 2**16, 10_000
+ENDING, LARGEST_LIST = 2**16 + 22, 2**22  # bytes: in which the end of a zip is looked for, and of its list of members
+PATIENCE, SLOWEST = 30, 2**13  # seconds, after which so many bytes a second must have come
+MOST_REDIRECTS = 10
 HUB_HOSTS = (".hf.co", ".huggingface.co")  # where the Hub keeps large files
 
 
@@ -39,8 +46,10 @@ class Stream(NamedTuple):
 
 
 def open_file(path):
-    """A file opened to be read; `Missing` where that cannot be done."""
+    """A plain file opened to be read; `Missing` where that cannot be done."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a pipe would wait for ever, a device never end
+            raise Missing(f"{path} is no plain file")
         return open(path, "rb")
     except OSError as error:
         raise Missing(f"cannot read {path}: {reason(error)}") from error
@@ -57,6 +66,8 @@ class Folder:
 
     @contextlib.contextmanager
     def stream(self, name, start=0):
+        if (self.path / name).resolve().parent != self.path.resolve():
+            raise Missing(f"{name} in {self.path} is a link out of it")
         with open_file(self.path / name) as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(start)
@@ -103,11 +114,20 @@ class Zip:
             raise InvalidInput(f"{self.path} holds {len(cards) or 'no'} {CARD}: it is not one saved model")
         return cards[0].removesuffix(CARD)
 
+    def check_members(self, file):
+        """Raise `InvalidInput` where the end of a zip says that it has very many members, which take long to list."""
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - ENDING))
+        end = file.read().rpartition(b"PK\5\6")[2]
+        if int.from_bytes(end[6:8], "little") > MOST_MEMBERS or int.from_bytes(end[8:12], "little") > LARGEST_LIST:
+            raise InvalidInput(f"{self.path} holds more than {MOST_MEMBERS} files")
+
     @contextlib.contextmanager
     def opened(self):
         """The archive; whatever is wrong with it is one line."""
         file = open_file(self.path)
         try:
+            self.check_members(file)
             with file, zipfile.ZipFile(file) as archive:
                 yield archive
         except InvalidInput:
@@ -127,14 +147,30 @@ class Web:
 
     @contextlib.contextmanager
     def stream(self, name, start=0):
+        check_address(self.address)
         url = self.address + urllib.parse.quote(name)
         headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {}), **self.token()}
-        with failures(url), self.session() as session:
-            response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT)
+        with failures(url):
+            response = self.ask(url, headers)
             if response.status_code == 416 and start:  # what is there is shorter than what came of it before
-                response = session.get(url, headers={**headers, "Range": None}, stream=True, timeout=TIMEOUT)
+                response = self.ask(url, {**headers, "Range": None})
             with response:
                 yield answered(response, name, start)
+
+    def ask(self, url, headers):
+        """The answer to a question, behind redirects that are allowed, of which no body is read."""
+        for _ in range(MOST_REDIRECTS):
+            response = first_answer(url, headers)
+            if not response.is_redirect:
+                return response
+            response.close()
+            target = urllib.parse.urljoin(url, response.headers["Location"])
+            if not self.allows(url, target):
+                raise Missing(f"{url} leads to another host, which is not followed: {target[:200]}")
+            if urllib.parse.urlsplit(target).hostname != urllib.parse.urlsplit(url).hostname:
+                headers = {key: value for key, value in headers.items() if key != "Authorization"}
+            url = target
+        raise Missing(f"{self.address} leads from one address to another for ever")
 
     def token(self):
         """The header with the user's token of the Hub, where there is one."""
@@ -147,21 +183,6 @@ class Web:
         token = get_token()
         return {"Authorization": f"Bearer {token}"} if token else {}
 
-    def session(self):
-        """A session of requests that refuses redirects off the host."""
-        import requests
-
-        place = self
-
-        class Session(requests.Session):
-            def get_redirect_target(self, response):
-                target = super().get_redirect_target(response)
-                if target and not place.allows(response.url, urllib.parse.urljoin(response.url, target)):
-                    raise Missing(f"{response.url} leads to another host, which is not followed: {target}")
-                return target
-
-        return Session()
-
     def allows(self, before, after):
         """Whether a redirect stays on its host, and does not leave https; or is one of the Hub to its files."""
         old, new = urllib.parse.urlsplit(before), urllib.parse.urlsplit(after)
@@ -169,6 +190,19 @@ class Web:
             return True
         upgraded = (old.scheme, new.scheme) == ("http", "https") and old.port == new.port
         return new.hostname == old.hostname and (upgraded or (new.scheme, new.port) == (old.scheme, old.port))
+
+
+def check_address(address):
+    """Raise `InvalidInput` unless an address has a host and no name and password, which others would read."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        fits = parts.hostname and len(parts.hostname) < 254 and (parts.port is None or parts.port > 0)
+    except ValueError:
+        parts, fits = None, False
+    if not fits:
+        raise InvalidInput(f"this is no address of the web: {str(address).rpartition('@')[2][:200]!r}")
+    if parts.username is not None or parts.password is not None:
+        raise InvalidInput(f"an address holds no name and password: {parts.hostname}")
 
 
 def hub_name(address):
@@ -179,6 +213,32 @@ def hub_name(address):
     return found[1]
 
 
+def first_answer(url, headers):
+    """The answer of the web to one question, whose headers must be there in time: `requests` counts each byte anew."""
+    import requests
+
+    answers = queue.Queue()
+
+    class Session(requests.Session):
+        def resolve_redirects(self, *args, **settings):
+            return iter(())  # its own reads the whole of their bodies, however long
+
+    def ask():
+        try:
+            answers.put(Session().get(url, headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=False))
+        except Exception as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=sum(TIMEOUT))
+    except queue.Empty:
+        raise Unreachable(f"{url} does not answer in {sum(TIMEOUT)} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
 def answered(response, name, start):
     """The `Stream` of an answer from the web to a question for a file from byte `start` on."""
     if response.status_code >= 400:
@@ -187,16 +247,23 @@ def answered(response, name, start):
         raise Missing(f"{response.url} is a page (text/html) and not the file {name}")
     start = start if response.status_code == 206 else 0
     left = response.headers.get("Content-Length", "")
-    return Stream(start, start + int(left) if left.isdigit() else None, chunks(response))
+    whole = re.fullmatch(r"[0-9]{1,15}", left)
+    return Stream(start, start + int(left) if whole else None, chunks(response))
 
 
 def chunks(response):
-    """The chunks of an answer; `Cut` where it breaks off or nothing comes for too long."""
-    import requests
+    """The chunks of an answer; `Cut` where it breaks off, or comes too slowly."""
+    import urllib3
 
+    begun, came = time.monotonic(), 0
     try:
-        yield from response.iter_content(CHUNK)
-    except (requests.exceptions.ChunkedEncodingError, requests.ConnectionError) as error:
+        for chunk in iter(lambda: response.raw.read1(CHUNK), b""):
+            came += len(chunk)
+            passed = time.monotonic() - begun
+            if passed > PATIENCE and came < SLOWEST * passed:
+                raise Cut(f"{response.url} sends less than {SLOWEST // 2**10} KB a second")
+            yield chunk
+    except (urllib3.exceptions.HTTPError, OSError) as error:
         raise Cut(f"{response.url} broke off; the next attempt goes on from there") from error
 
 
@@ -212,5 +279,7 @@ def failures(url):
     except requests.ConnectionError as error:
         said = re.sub(r"\[Errno -?\d+\] | \(.*|[)\"]+$", "", str(error).rsplit(": ", 1)[-1])
         raise Unreachable(f"{url} cannot be reached: {said[:1].lower()}{said[1:]}") from error
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError, LookupError) as error:  # of answers that are none
+        if isinstance(error, InvalidInput):
+            raise
         raise Missing(f"{url}: {reason(error)}") from error

@@ -43,7 +43,8 @@ def mirror():
 
 def logs_of(home):
     """The logs that a folder has."""
-    return [home / log for log in LOGS if (home / log).is_file()]
+    logs = [home / log for log in LOGS if (home / log).is_file()]
+    return [log for log in logs if log.resolve().parent == home.resolve()]  # no links to what lies elsewhere
 
 
 def is_elsewhere(name):
@@ -66,7 +67,9 @@ def place_of(name):
         if rest.endswith(".zip"):
             raise InvalidInput(f"{name} is a zip: fetch it, and name the file")
         return Web(name)
-    path = urllib.request.url2pathname(rest) if scheme else name
+    path = urllib.request.url2pathname(rest) if scheme else str(name)
+    if "\0" in path:
+        raise InvalidInput(f"this is no path: {str(name)!r}")
     return Zip(path) if pathlib.PurePath(path).suffix == ".zip" else Folder(path)
 
 

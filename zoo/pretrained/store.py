@@ -257,7 +257,7 @@ def save(
         text = json_bytes(written)
         write_bytes(directory / file, content)
         write_bytes(directory / CARD, text)  # from here on the folder holds the new model, and until here the old one
-        for unused in {*WEIGHTS, old} - {file, None}:
+        for unused in {*WEIGHTS} - {file}:  # files of these names are its own, whatever the old card said
             (directory / unused).unlink(missing_ok=True)
     return written
 

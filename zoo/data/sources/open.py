@@ -52,6 +52,8 @@ def open_source(
     skip_bad = skip_bad or (like or {}).get("skip_bad", False)
     given = {"data_dir": data_dir, "frame": frame, "rate": rate, "size": size, "color": color, "fit": fit}
     given = {name: value for name, value in {**given, "column": column}.items() if value is not None}
+    if thing is None:
+        raise InvalidInput("the card names no data that are here: name yours, by --dataset or --input")
     inherited = settings_of(like or {})
     if given.keys() & set(LOOK):
         inherited = {name: value for name, value in inherited.items() if name not in LOOK}

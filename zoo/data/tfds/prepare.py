@@ -11,6 +11,7 @@ import numpy as np
 
 from zoo.data.tfds.catalogue import DATASETS, is_available, list_datasets, prepared_folder, resolve_data_dir
 from zoo.errors import InvalidInput, choose, reason
+from zoo.files import read_json
 from zoo.quiet import quiet_stderr, waiting
 
 
@@ -104,6 +105,7 @@ def _builder(name, data_dir=None):
         raise InvalidInput(f"{name} needs tensorflow-datasets ({error}): pip install tensorflow-datasets") from None
     tfds.disable_progress_bar()
     if is_available(name, data_dir):
+        check_features(prepared_folder(name, data_dir))
         return tfds.builder_from_directory(prepared_folder(name, data_dir))
     folder = resolve_data_dir(data_dir)
     version = DATASETS[name].version
@@ -111,6 +113,17 @@ def _builder(name, data_dir=None):
     if name in own:
         return own[name](data_dir=folder, version=version)
     return tfds.builder(f"{name}:{version}", data_dir=folder)
+
+
+def check_features(folder):
+    """Raise `InvalidInput` where a prepared folder names classes that are not TFDS' own: it would import them."""
+    ahead = [read_json(folder / "features.json")]
+    while ahead:
+        content = ahead.pop()
+        ahead += content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
+        name = content.get("pythonClassName", "") if isinstance(content, dict) else ""
+        if name and not str(name).startswith("tensorflow_datasets.core.features."):
+            raise InvalidInput(f"{folder} names the class {name!r}, which is not one of TensorFlow Datasets")
 
 
 def _builders(module):
