@@ -236,3 +236,31 @@ def test_the_command_says_how_many_rows_there_are(zoo, run_folder, tmp_path):
     assert "there already" in refused(zoo, *arguments)
     assert "so many rows as --count says" in refused(zoo, "sample", run_folder, "--runner", "DirectRunner")
     assert "takes rows from --input" in refused(zoo, "encode", run_folder, "--runner", "DirectRunner")
+
+
+@beam
+def test_every_row_of_a_damaged_file_is_written_or_counted(model, x, tmp_path):
+    import tensorflow as tf
+
+    from zoo.data.sources.records import example_of, record_places
+
+    path = tmp_path / "a.tfrecord"
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for row in range(100):
+            writer.write(example_of(x[row]))
+    content = bytearray(path.read_bytes())
+    content[list(record_places(str(path)))[40] + 30] ^= 1
+    path.write_bytes(bytes(content))
+    found, failed, counts = run(model, "encode", tmp_path / "codes", pattern=path)
+    assert counts == {"written": 99, "failed": 1} and "checksum" in failed["a.tfrecord:40"]
+    assert "a.tfrecord:99" in found
+
+
+def test_a_broken_first_record_names_its_file(x, tmp_path):
+    write_shards(package.load_dataset(x[:20], batch_size=10, shuffle=False), tmp_path / "s", 1)
+    (path,) = (tmp_path / "s").glob("*.tfrecord")
+    content = bytearray(path.read_bytes())
+    content[30] ^= 1
+    path.write_bytes(bytes(content))
+    with pytest.raises(InvalidInput, match="the first record of .*00000-of-00001.tfrecord"):
+        package.load_dataset(tmp_path / "s")

@@ -117,6 +117,10 @@ class ReadRows(beam.DoFn):
     def records(self, paths):
         parse, file, row = None, self.name_of(paths[0]), 0
         for contents in read_whole(paths[0], self.rows):
+            if contents is None:
+                yield failure(f"{file}:{row}", "the record is broken: its checksum is another")
+                row += 1
+                continue
             names = [f"{file}:{number}" for number in range(row, row + len(contents))]
             row += len(contents)
             try:

@@ -10,6 +10,7 @@ int64 feature "shape", or numbers, with such a "shape" where they are no vector.
 
 import copy
 import functools
+import itertools
 import os
 from typing import NamedTuple
 
@@ -61,7 +62,11 @@ class Records(Source):
             rows_of = divided(said, len(self.table), lambda: parts_of_rows(each, names), by_position)
             division = None if by_position else "name"
         super().__init__(said, "records", int(self.table[:, 3].sum()), rows_of, division=division)
-        first = read_records(self.files, self.table[:1] // [1, 1, 1, self.table[0, 3]]).numpy()[0]
+        try:
+            first = read_records(self.files, self.table[:1] // [1, 1, 1, self.table[0, 3]]).numpy()[0]
+        except Exception as error:  # of TensorFlow: a damaged record, or an index of other files
+            file = self.files[self.table[0, 0]]
+            raise InvalidInput(f"the first record of {file!r} is broken, or {INDEX} is: {reason(error)}") from None
         self.layout = layout_of(first, said, column, look)
         self.row_bytes, self.has_labels = len(first), self.layout.y is not None
         self.portable = (
@@ -138,7 +143,7 @@ def index_of(path):
         if is_array_record(path):
             rows = array_reader(path).num_records()
             return np.arange(0, rows, PIECE), rows
-        places = record_places(path)
+        places = np.array(list(record_places(path)), "int64")
         return places[::PIECE], len(places)
     except InvalidInput:
         raise
@@ -147,14 +152,14 @@ def index_of(path):
 
 
 def record_places(path):
-    """Where each record of a TFRecord file begins, in bytes.
+    """Where each record of a TFRecord file begins, in bytes, one after another.
 
     Raises:
-        InvalidInput: the file is cut off, compressed, or something else.
+        InvalidInput: the file is cut off, compressed, or something else; behind the records before that.
     """
     import tensorflow as tf
 
-    start, place, chunk, places, size = 0, 0, b"", [], tf.io.gfile.stat(path).length
+    start, place, chunk, size = 0, 0, b"", tf.io.gfile.stat(path).length
     with tf.io.gfile.GFile(path, "rb") as file:
         while place < size:
             if place + HEAD > start + len(chunk):
@@ -162,11 +167,10 @@ def record_places(path):
                 start, chunk = place, file.read(CHUNK)
             following = place + AROUND + int.from_bytes(chunk[place - start : place - start + 8], "little")
             if following > size:
-                packed = not places and chunk.startswith(GZIP)
+                packed = not place and chunk.startswith(GZIP)
                 raise InvalidInput(f"{path!r} is {'compressed: unpack it' if packed else 'no whole TFRecord file'}")
-            places.append(place)
+            yield place
             place = following
-    return np.array(places, "int64")
 
 
 def read_index(path):
@@ -368,7 +372,13 @@ def parser(layout):
 
 
 def read_whole(path, rows):
-    """The records of a file, string [rows] at a time; of a broken one those before the break, and then its error."""
+    """The records of a file, string [rows] at a time; what is broken of it is passed over, one record after another.
+
+    For a record that is broken None is yielded in its place.
+
+    Raises:
+        InvalidInput: a length is broken, so that nobody knows where the next record begins.
+    """
     import tensorflow as tf
 
     if is_array_record(path):
@@ -386,8 +396,11 @@ def read_whole(path, rows):
             yield found
             read += len(found)
     except tf.errors.DataLossError:
-        for record in records.skip(read):
-            yield record[None]
+        for place in itertools.islice(record_places(path), read, None):
+            try:
+                yield read_records([path], np.array([[0, place, 0, 1]]))
+            except tf.errors.DataLossError:
+                yield None
 
 
 def keys_of(contents, feature):
