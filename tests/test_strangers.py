@@ -293,3 +293,27 @@ def test_a_local_path_in_a_fetched_card_is_not_read(model, tmp_path, monkeypatch
     assert code == 2 and "--dataset" in lines[-1]
     code, _, lines = zoo("evaluate", tmp_path / "theirs.zip", "--num-samples", 2, "--dataset", tmp_path / "private.npz")
     assert code == 0, lines
+
+
+def test_a_cache_that_is_cleared_under_a_fetch_breaks_none(model, tmp_path, monkeypatch):
+    from concurrent.futures import ThreadPoolExecutor
+
+    from zoo.pretrained.remote import clear_cache, fetch_folder
+
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    package.save(model, tmp_path / "theirs")
+    stop = threading.Event()
+
+    def clear():
+        while not stop.is_set():
+            clear_cache()
+
+    clearing = threading.Thread(target=clear)
+    clearing.start()
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            homes = list(pool.map(lambda _: fetch_folder(f"file://{tmp_path / 'theirs'}"), range(40)))
+    finally:
+        stop.set()
+        clearing.join()
+    assert len(homes) == 40

@@ -11,7 +11,10 @@ import pathlib
 import re
 import shutil
 import sys
+import time
 import urllib.request
+
+from filelock import FileLock, Timeout
 
 from zoo import address
 from zoo.errors import CannotWrite, InvalidInput, choose
@@ -20,6 +23,7 @@ from zoo.pretrained.limits import CARD, checked_card
 from zoo.pretrained.places import Folder, Missing, Unreachable, Web, Zip, hub_name
 from zoo.pretrained.transfer import arrived, read, receive
 
+ATTEMPTS = 10
 KEY = 12  # hexadecimal digits of a SHA-256
 ADDRESS = "address"  # the file beside a model from elsewhere that says where it came from
 LOGS = ("log.csv", "kl_per_unit.csv")  # of a run, for pictures of it
@@ -88,8 +92,7 @@ def fetch_weights(home, entry):
         return path
     place = place_of(f"{mirror().rstrip('/')}/{home.name}")
     try:
-        with into_cache():
-            receive(place, entry, path)
+        into_cache(lambda: receive(place, entry, path))
     except Missing as error:
         raise InvalidInput(f"{home} has no weights, nor the cache {cache_folder()}, and {error}") from error
     return path
@@ -117,18 +120,21 @@ def fetch_folder(name):
         print(f"{error}: what came from there last is used, {home}", file=sys.stderr)
         return home
     home = cache_folder() / sha256(f"{place}\n".encode() + content)[:KEY] / name_in(str(name))
-    if (home / CARD).is_file():
+    if (home / CARD).is_file() and any(home.glob("*.h5")):
         return home
     card = checked_card(parse_json(content, f"{CARD} of {name}"), f"{CARD} of {name}", home.name)
     if "weights" not in card:
         raise InvalidInput(f"{name} is a card without weights")
-    with into_cache():
+
+    def fill():
         receive(place, card["weights"], home / card["weights"]["file"])
         for log in LOGS:
             with contextlib.suppress(Missing):
                 write_bytes(home / log, read(place, log, LARGEST_JSON))
         write_bytes(home.parent / ADDRESS, str(place).encode())
         write_bytes(home / CARD, content)
+
+    into_cache(fill)
     print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
     return home
 
@@ -157,13 +163,16 @@ def name_in(name):
     return re.sub(r"[^\w.-]", "_", last).lstrip(".")[:100] or "model"
 
 
-@contextlib.contextmanager
-def into_cache():
-    """A cache that cannot be written is said to be one."""
-    try:
-        yield
-    except CannotWrite as error:
-        raise CannotWrite(f"{error}; the variable ZOO_CACHE names another cache") from error
+def into_cache(fill):
+    """Call `fill`, and again where the cache was cleared under it; a cache that cannot be written is said to be one."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return fill()
+        except CannotWrite as error:
+            if attempt + 1 == ATTEMPTS or not isinstance(error.__cause__, FileNotFoundError):
+                raise CannotWrite(f"{error}; the variable ZOO_CACHE names another cache") from error
+            time.sleep(0.02 * attempt)
+    return None
 
 
 def kept_folder(card):
@@ -195,7 +204,17 @@ def clear_cache(names=()):
     for name in names:
         choose("model in the cache", name, {entry["name"]: entry for entry in found})
     gone = [entry for entry in found if not names or entry["name"] in names]
-    for entry in gone:
-        with writing(entry["folder"]):
-            shutil.rmtree(pathlib.Path(entry["folder"]).parent)
-    return gone
+    return [entry for entry in gone if removed(pathlib.Path(entry["folder"]))]
+
+
+def removed(home):
+    """Remove a folder of the cache, whole; False where somebody fetches into it just now."""
+    locks = [FileLock(path, timeout=0) for path in home.glob("*.lock")]
+    away = home.parent.with_name(f".cleared-{home.parent.name}-{os.getpid()}")
+    with writing(home), contextlib.suppress(Timeout, FileNotFoundError), contextlib.ExitStack() as held:
+        for lock in locks:
+            held.enter_context(lock)
+        os.rename(home.parent, away)  # at once, so that nobody meets half of it
+        shutil.rmtree(away, ignore_errors=True)
+        return True
+    return False
