@@ -29,6 +29,7 @@ class Source:
         label: the name of the column of labels, or None.
         rate: samples a second of waveforms, or None.
         names: what the rows are called, or None: their numbers.
+        sizes: split -> its rows, where that is known without opening it; or None.
         left_out: lines on what was found and not taken.
         division: "name" where a row's part follows from what it is called, else None.
         streamed: whether rows are read while they are used: then there are `counts`, `row_bytes`, `portable`, `read`
@@ -38,7 +39,7 @@ class Source:
     """
 
     classes = columns = label = rate = names = division = None
-    left_out, num_classes = (), None
+    left_out, num_classes, sizes = (), None, None
     streamed = sequential = labels = has_labels = False
 
     def __init__(self, said, kind, count, rows_of, **known):

@@ -32,6 +32,8 @@ def of_file(arrays, said, by_position=False):
 def checked(arrays, said):
     """A dict of arrays of one length; images of uint8 stay, labels and other whole numbers become int32."""
     arrays = dict(arrays) if isinstance(arrays, dict) else {"x": arrays}
+    if "x" not in arrays and "X" in arrays:  # as scikit-learn calls it
+        arrays["x"] = arrays.pop("X")
     if "x" not in arrays:
         raise InvalidInput(f"arrays need a field 'x' with the images; got {sorted(map(str, arrays)) or 'none'}")
     for name, value in arrays.items():

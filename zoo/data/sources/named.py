@@ -22,6 +22,7 @@ class Named(Source):
         count = info.parts["train+validation"][1] + info.parts["test"][1]
         super().__init__(repr(name), info.title, count, None, rate=info.rate, num_classes=info.num_classes)
         self.name, self.frame, self.look, self.has_labels = name, frame or FRAME, look, bool(info.num_classes)
+        self.sizes = {split: rows for split, (_, rows) in info.parts.items()}
         self.sequential = info.shape[0] is None
         self.data_dir = str(resolve_data_dir(data_dir))
 
