@@ -136,6 +136,7 @@ BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
 METRICS = Registry("metric", needs=(), measure=None, higher_is_better=False)
 PICTURES = Registry("kind of picture", needs=(), instead=None)
+WORDS = {}  # of a model's name: what it is, and who described it
 
 
 def register(name, about, paper="", **defaults):
@@ -149,6 +150,7 @@ def register(name, about, paper="", **defaults):
 
     def add(cls):
         MODELS.register(name)((cls, defaults))
+        WORDS[name] = about, paper
         if "registry_name" not in vars(cls):
             cls.registry_name = name
         return cls
