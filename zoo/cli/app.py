@@ -76,7 +76,7 @@ def sides(text):
 
 
 def import_tensorflow():
-    """Import TensorFlow, whose C++ parts print whatever the log level, in silence; a terminal says what it waits for."""
+    """Import TensorFlow, whose C++ parts print at any log level, in silence; a terminal says what it waits for."""
     with waiting("importing TensorFlow"), quiet_stderr():
         import tensorflow  # noqa: F401
 
