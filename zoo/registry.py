@@ -3,6 +3,7 @@
 import inspect
 
 from zoo.errors import InvalidInput, choose, nearest
+from zoo.settings import python
 
 
 class Registry(dict):
@@ -36,9 +37,12 @@ class Registry(dict):
         if isinstance(spec, dict) and "class_name" in spec:
             return revive(spec)
         if not isinstance(spec, (str, dict)):
-            return own_layer(self.kind, spec)
+            return own_layer(self, spec)
         factory, arguments, accepted = self.parse(spec, context)
-        return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
+        made = factory(**python({k: v for k, v in context.items() if k in accepted}), **python(arguments))
+        if hasattr(made, "get_config"):  # a layer, which another model may be given: Keras would track the dict
+            object.__setattr__(made, "made_of", {"name": spec} if isinstance(spec, str) else spec)
+        return made
 
     def parse(self, spec, context=()):
         """(factory, the user's arguments, the names it accepts) of a name or dict, checked."""
@@ -66,13 +70,20 @@ def revive(config):
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
-def own_layer(kind, layer):
-    """A caller's finished layer, if it can be revived from its serialised form."""
+def own_layer(registry, layer):
+    """A caller's finished layer, if it can be made again: of its serialised form, or one of the zoo's by its name."""
     import keras
 
     if not isinstance(layer, keras.layers.Layer):
-        raise InvalidInput(f"a {kind} is a name, a dict with one, or a Keras layer, got {layer!r}")
-    check_classes(keras.saving.serialize_keras_object(layer))
+        raise InvalidInput(f"a {registry.kind} is a name, a dict with one, or a Keras layer, got {layer!r}")
+    if hasattr(layer, "made_of"):
+        choose(registry.kind, layer.made_of["name"], registry)
+        return layer
+    try:
+        serialised = keras.saving.serialize_keras_object(layer)
+    except NotImplementedError as error:
+        raise InvalidInput(f"a {type(layer).__name__} cannot be saved with a model: it needs get_config") from error
+    check_classes(serialised)
     return layer
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from zoo.data.check import is_arrays
 from zoo.data.semi_supervised import check_labels, warn_of_missing
-from zoo.data.spec import FieldSpec, named_fields
+from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
 from zoo.models.inputs import as_classes
@@ -79,9 +79,9 @@ class Labelled(LatentVariableModel):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit`; arrays without any label are refused, and a class without one is named in a warning."""
         if is_arrays(x):
-            self.accept(x, y)
-            labels = named_fields((x, y), self.data_spec).get(self.label)
-            if labels is not None:
+            fields = self.accept(x, y)
+            if isinstance(fields, dict) and self.label in fields:
+                labels = fields[self.label]
                 labels = np.asarray(as_classes(tf.convert_to_tensor(labels), self.data_spec[self.label]))
                 check_labels(labels, self.num_classes)
                 warn_of_missing(labels, self.num_classes)

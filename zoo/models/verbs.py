@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.guards import check_memory
+from zoo.models.inputs import padded
 from zoo.randomness import as_seed
 
 
@@ -45,6 +47,7 @@ class Verbs:
         check_positive(steps=steps)
         self.require("interpolate", ["decoder"])
         ends = [self.inputs_of(x, condition) for x in (x0, x1)]
+        check_memory(f"{steps} steps", steps * len(next(iter(ends[0].values()))), self.row_size)
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
         places = tf.unstack(tf.linspace(0.0, 1.0, steps))
@@ -65,6 +68,7 @@ class Verbs:
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
         self.require("sample", ["prior"])
+        check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
         given = self.condition_of(self.inputs(**self.given(n, condition)))
         latents = self.draw(tf.random.split(latent_seed, n), given)
@@ -91,6 +95,7 @@ class Verbs:
 
     def named(self, x):
         """The data fields by name: x is the first of them, or a dict."""
+        x = padded(x, self.data_spec)
         return x if isinstance(x, dict) else {self.fields_of("data")[0]: x}
 
     def inputs_of(self, x, condition):

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from zoo.errors import InvalidInput, OutputExists, choose
-from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
+from zoo.files import json_bytes, locked, parse_json, read_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, check_card
 from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere
 
@@ -24,6 +24,7 @@ PACKAGE = pathlib.Path(__file__).parent.parent
 LOCK = ".saving"
 WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
+ONE_FILE = (".keras", ".h5", ".hdf5")
 DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
 
@@ -51,7 +52,7 @@ def locate(name):
     """
     if is_elsewhere(name):
         return fetch_folder(name)
-    path = pathlib.Path(name)
+    path = pathlib.Path(name).expanduser()
     try:
         has_card, is_folder = (path / CARD).is_file(), path.is_dir()
     except (OSError, ValueError):  # a name too long for a path, or with a NUL
@@ -61,6 +62,8 @@ def locate(name):
         return path
     if is_folder:
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
+    if path.suffix in ONE_FILE:
+        raise InvalidInput(f"{path} is no folder with a card: keras.models.load_model reads .keras files")
     choices = {known: folder() / known for known in list_recipes()}
     return choose("pretrained model", str(name), choices)
 
@@ -230,7 +233,9 @@ def save(
     Raises:
         OutputExists: the folder holds a model and `overwrite` is False.
     """
-    directory = pathlib.Path(directory)
+    directory = pathlib.Path(directory).expanduser()
+    if directory.suffix in ONE_FILE:
+        raise InvalidInput(f"zoo.save writes a folder: name one, or write a .keras file by model.save, got {directory}")
     if not overwrite:
         refuse_existing(directory)
     content = model.weights_bytes()
@@ -243,6 +248,7 @@ def save(
         "versions": versions(),
         **(card or {}),
     }
+    written = parse_json(json_bytes(written), "the card")  # what is not plain becomes plain, or is refused
     check_bounds(written, directory)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
