@@ -275,3 +275,33 @@ def test_a_card_holds_numbers_of_numpy_and_tensorflow_as_json_does(tmp_path):
         "object cannot be written as JSON", lambda: zoo.save(small("vae"), tmp_path / "a", card={"notes": object()})
     )
     assert not (tmp_path / "a").exists()
+
+
+# ---------------------------------------------------------------- draws
+
+
+TEMPERED = ["vae", "vamp_vae", "lvae", "m2", "m1_m2", "mixture_prior_vae", "deep_vae"]
+
+
+@pytest.mark.parametrize("name", TEMPERED)
+def test_a_temperature_multiplies_the_scale_of_the_prior_s_draws(name):
+    model = small(name)
+    n = 2000
+    warm, cold = (model.simulate(n, seed=1, temperature=t)[0] for t in (1.0, 0.5))
+    plain = model.simulate(n, seed=1)[0]
+    for latent, z in plain.items():
+        np.testing.assert_array_equal(z, warm[latent])
+    top = model.latent_names[-1] if name in ("lvae", "deep_vae") else "z"
+    if name in ("vae", "lvae", "m2", "m1_m2"):
+        np.testing.assert_allclose(cold[top], 0.5 * warm[top].numpy(), rtol=1e-5, atol=1e-6)
+    else:
+        assert np.std(cold[top]) < np.std(warm[top])
+        loc = model.simulate(n, seed=1, temperature=0)[0][top].numpy()
+        np.testing.assert_allclose(cold[top] - loc, 0.5 * (warm[top] - loc), rtol=1e-4, atol=1e-5)
+    assert model.sample(2, seed=1, temperature=np.float32(0.5)).shape[0] == 2
+
+
+def test_a_temperature_without_a_scale_and_none_that_makes_sense_are_one_line():
+    refused("has no scale for a temperature", lambda: small("flow_prior_vae").sample(2, temperature=0.5))
+    for wrong in (-1.0, np.nan, np.inf, "hot"):
+        refused("temperature must be", lambda wrong=wrong: small("vae").sample(2, temperature=wrong))

@@ -126,8 +126,11 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         """Name -> q(latent | inputs, the locations of the latents it depends on): batch [B]."""
         raise NotImplementedError
 
-    def draw(self, seeds, condition):
-        """Name -> [N, ...]: a draw of every latent from the prior, each row by its own seed, seeds int32 [N, 2]."""
+    def draw(self, seeds, condition, temperature=1.0):
+        """Name -> [N, ...]: a draw of every latent from the prior, each row by its own seed, seeds int32 [N, 2].
+
+        Scales of the prior are multiplied by the temperature; a model whose prior has none leaves the argument out.
+        """
         raise NotImplementedError
 
     def likelihoods(self, latents, condition):

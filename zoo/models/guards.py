@@ -2,7 +2,9 @@
 
 import contextlib
 import functools
+import inspect
 import math
+import numbers
 import os
 import pathlib
 import warnings
@@ -41,14 +43,23 @@ def check_trainable(model):
         raise InvalidInput("no weight of the model is trainable: set model.trainable = True, or that of some layers")
 
 
-def check_memory(what, rows, numbers):
+def check_memory(what, rows, row_size):
     """Raise `InvalidInput` where rows of so many numbers, several times over, need more memory than there is."""
-    wanted, there = rows * (COPIES * 4 * numbers + SEEDS), memory()
+    wanted, there = rows * (COPIES * 4 * row_size + SEEDS), memory()
     if wanted > there:
         raise InvalidInput(
             f"{what} would take more than {wanted / 2**30:,.0f} GB, and this machine has {there / 2**30:,.0f}: "
             "ask for fewer, several times"
         )
+
+
+def check_temperature(model, temperature):
+    """A temperature of draws from a model, or `InvalidInput`."""
+    if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:
+        raise InvalidInput(f"temperature must be a number from 0, got {temperature!r}")
+    if "temperature" not in inspect.signature(model.draw).parameters:
+        raise InvalidInput(f"the prior of a {model.registry_name} has no scale for a temperature")
+    return float(temperature)
 
 
 @functools.cache

@@ -161,13 +161,13 @@ class LabelledGenerator(Labelled):
         y = latents.get(self.label, condition.get(self.label))
         return {self.fields_of("data")[0]: self.likelihood(latents["z"], y)}
 
-    def draw(self, seeds, condition):
+    def draw(self, seeds, condition, temperature=1.0):
         """z [N, D] and y int [N]: the label of the condition, and where it is -1 or missing one drawn from p(y)."""
         parts, y = tf.unstack(split_rows(seeds, 3)), condition.get(self.label)
         drawn = uniform_int_rows(parts[0], self.num_classes)
         if y is not None:
             drawn = tf.where(y < 0, drawn, y) if y.dtype.is_integer else self.filled(y, self.one_hot(drawn))
-        return {"z": self.code_prior.draw(parts[2]), self.label: drawn}
+        return {"z": self.drawn_code(parts[2], temperature), self.label: drawn}
 
 
 def centring(trace):

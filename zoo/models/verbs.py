@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
-from zoo.models.guards import check_memory
+from zoo.models.guards import check_memory, check_temperature
 from zoo.models.inputs import padded
 from zoo.randomness import as_seed
 
@@ -64,21 +64,25 @@ class Verbs:
         self.require("log_prob", ["bound"])
         return self(self.inputs_of(x, condition), num_samples=num_samples, seed=seed).log_marginal
 
-    def simulate(self, n, seed=None, mean=False, **condition):
+    def simulate(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
+        tempered = {} if temperature == 1 else {"temperature": check_temperature(self, temperature)}
         self.require("sample", ["prior"])
         check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
         given = self.condition_of(self.inputs(**self.given(n, condition)))
-        latents = self.draw(tf.random.split(latent_seed, n), given)
+        latents = self.draw(tf.random.split(latent_seed, n), given, **tempered)
         likelihoods = self.likelihoods(latents, given)
         found = {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
         return latents, single(found)
 
-    def sample(self, n, seed=None, mean=False, **condition):
-        """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z."""
-        return self.simulate(n, seed, mean, **condition)[1]
+    def sample(self, n, seed=None, mean=False, temperature=1.0, **condition):
+        """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z.
+
+        The scales of p(z) are multiplied by the temperature: below 1 draws are more typical, and less varied.
+        """
+        return self.simulate(n, seed, mean, temperature, **condition)[1]
 
     def given(self, n, condition):
         """The condition of n draws, one value standing for all of them; another length is refused."""

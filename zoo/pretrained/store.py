@@ -239,17 +239,7 @@ def save(
     if not overwrite:
         refuse_existing(directory)
     content = model.weights_bytes()
-    written = {
-        "format": FORMAT,
-        "name": directory.resolve().name,
-        "model": model.registry_name,
-        "config": model.get_config(),
-        "date": datetime.date.today().isoformat(),
-        "versions": versions(),
-        **(card or {}),
-    }
-    written = parse_json(json_bytes(written), "the card")  # what is not plain becomes plain, or is refused
-    check_bounds(written, directory)
+    written = check_saved(model, directory, card)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     with locked(directory / LOCK):
@@ -264,6 +254,26 @@ def save(
         for unused in {*WEIGHTS, old} - {file, None}:
             (directory / unused).unlink(missing_ok=True)
     return written
+
+
+def check_saved(model, directory, card=None):
+    """The card that `save` writes, without its weights.
+
+    Raises:
+        InvalidInput: it holds what is no JSON, or exceeds the bounds within which `load` reads one.
+    """
+    card = {
+        "format": FORMAT,
+        "name": directory.resolve().name,
+        "model": model.registry_name,
+        "config": model.get_config(),
+        "date": datetime.date.today().isoformat(),
+        "versions": versions(),
+        **(card or {}),
+    }
+    card = parse_json(json_bytes(card), "the card")  # what is not plain becomes plain
+    check_bounds(card, f"the card of {directory.name}")
+    return card
 
 
 def refuse_existing(directory):
