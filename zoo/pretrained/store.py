@@ -25,6 +25,7 @@ LOCK = ".saving"
 WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
 ONE_FILE = (".keras", ".h5", ".hdf5")
+BEGUN_IN = "begun_in"  # of a run's preset: the folder from which its relative paths lead
 DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
 
@@ -160,6 +161,7 @@ def check_preset(content):
 def checked_preset(preset):
     """A preset, checked; one that is nothing but stages becomes what its last stage says, with those before it."""
     check_preset(preset)
+    preset = {key: value for key, value in preset.items() if key != BEGUN_IN}
     *earlier, last = preset.get("stages") or [{}]
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 

@@ -12,7 +12,7 @@ from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.precision import computing
-from zoo.pretrained.store import check_saved, checked_preset
+from zoo.pretrained.store import BEGUN_IN, check_saved, checked_preset
 from zoo.quiet import say_once, waiting
 from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
@@ -72,7 +72,7 @@ def train(
         WorkerLost: of several hosts one is gone; the last checkpoint is untouched.
     """
     strategy = strategy_of(distribute)
-    with workplace(strategy, pathlib.Path(directory), resume) as folder, scope(strategy):
+    with workplace(strategy, pathlib.Path(directory).expanduser(), resume) as folder, scope(strategy):
         watched = Watched(tensorboard, profile, verbose and is_chief(strategy))
         return run(folder, preset, strategy, watched, resume, overwrite, epochs)
 
@@ -87,8 +87,8 @@ class Watched(NamedTuple):
 
 def run(directory, preset, strategy, watched, resume, overwrite, epochs):
     """`train` in this process' own folder; `strategy` shares the batches, None for one device."""
-    preset = dict(read_json(directory / RUN)) if resume else preset
-    begun_in = preset.pop("begun_in", None) if resume else os.getcwd()
+    preset = read_json(directory / RUN) if resume else preset
+    begun_in = preset.get(BEGUN_IN) if resume and isinstance(preset, dict) else os.getcwd()
     preset = checked_preset(preset)
     if epochs is not None:
         preset = longer(preset, epochs)
@@ -107,7 +107,7 @@ def run(directory, preset, strategy, watched, resume, overwrite, epochs):
         if not resume:
             output_folder(directory, overwrite, kept=[LOCK])
         if not resume or epochs is not None:
-            write_json(directory / RUN, {**preset, "begun_in": begun_in})
+            write_json(directory / RUN, {**preset, BEGUN_IN: begun_in})
         return train_stages(directory, preset, stages, ready, resume, strategy, watched)
 
 
