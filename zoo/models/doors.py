@@ -94,7 +94,7 @@ class Doors:
         x = padded(x, self.data_spec)
         if isinstance(x, list) or is_arrays(x):
             fields = named_fields((x, y, sample_weight), self.batch_spec)
-            fields = {name: flat(as_array(value), self.batch_spec.get(name)) for name, value in fields.items()}
+            fields = {name: as_array(value, self.batch_spec.get(name)) for name, value in fields.items()}
             check_batch(fields, self.batch_spec)
             return next(iter(fields.values())) if alone and hasattr(x, "shape") else fields
         if not alone:
@@ -107,16 +107,12 @@ class Doors:
         return x
 
 
-def as_array(value):
-    """An array of NumPy of what pandas holds, or a list; a tensor as it is."""
+def as_array(value, spec=None):
+    """An array of NumPy of what pandas holds, or a list; a tensor as it is. A column [N, 1] is [N] where `spec` asks."""
     if hasattr(value, "to_numpy"):
-        return value.to_numpy()
-    return np.asarray(value) if isinstance(value, list) else value
-
-
-def flat(array, spec):
-    """[N] of a column [N, 1], for a field of a number a row."""
-    return array[:, 0] if spec and is_column(np.shape(array), spec) else array
+        value = value.to_numpy()
+    value = np.asarray(value) if isinstance(value, list) else value
+    return value[:, 0] if spec and is_column(np.shape(value), spec) else value
 
 
 def guarded(callbacks):
