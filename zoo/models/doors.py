@@ -108,7 +108,7 @@ class Doors:
 
 
 def as_array(value, spec=None):
-    """An array of NumPy of what pandas holds, or a list; a tensor as it is. A column is [N] where `spec` asks for it."""
+    """NumPy's array of what pandas holds, or a list; a tensor as it is. A column is [N] where `spec` asks for it."""
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
     value = np.asarray(value) if isinstance(value, list) else value
