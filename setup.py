@@ -49,7 +49,7 @@ setup(
     packages=[*find_packages(include=["zoo", "zoo.*"]), "zoo.saved_models"],
     package_dir={"zoo.saved_models": "saved_models"},
     package_data={
-        "zoo": ["py.typed"],
+        "zoo": ["index.json", "py.typed"],
         "zoo.saved_models": [*CARDS, *(f"{name}/model.weights.h5" for name in WITH_WEIGHTS)],
     },
     install_requires=[  # lower bounds: tested by tests/lowest.py; some are those of SECURITY.md
@@ -73,6 +73,7 @@ setup(
         "mido>=1.3.2",
         "requests>=2.32.4",
         "platformdirs>=4.3.6",
+        "wrapt>=1.15",
     ],
     extras_require={
         "test": [*TESTS, *DOCS],

@@ -1,96 +1,51 @@
-"""The index: what is read from the source is what the classes say."""
+"""The index: what index.json says is what the classes say."""
 
 import pytest
 
+from tools.index import index_bytes
 from zoo import creation, index, registry
+from zoo.models.vae import VAE
 
-SOURCE = {
-    "models/vae.py": '''
-"""The VAE.
 
-    p(z) = N(0, I)
-
-Kingma & Welling 2014.
-"""
-DIRECT = {"name": "mlp", "hidden_units": []}
-
-class Base:
-    """What models share.
-
-    Args:
-        beta: weight of the KL, which is
-            moved.
-        seed: of the draws.
-    """
-    def __init__(self, beta=1.0, seed=0, name=None): ...
-
-@register(
-    "vae", "the variational autoencoder", "Kingma & Welling 2014"
-)
-@other
-class VAE(Base):
+class Wide(VAE):
     """A VAE.
 
+    More of it.
+
     Args:
-        latent_dim, encoder: of the code.
+        width, height: of the prior, which is
+            wide.
     """
-    def __init__(self, latent_dim=2, encoder=DIRECT, **kwargs): ...
-''',
-    "models/beta_vae.py": '''
-"""The beta-VAE."""
-register("beta_vae", "its KL weighted by beta", "Higgins et al. 2017", beta=4.0)(VAE)
-register("vq", "codes", posterior={"name": "codes"})(VAE)
-for name in "ab":
-    register(name, "not literal")(VAE)
-''',
-    "posteriors/parts.py": '''
-@POSTERIORS.register("diagonal")
-class Diagonal:
-    """q(z | x) = N.
 
-    More.
+    def __init__(self, width=(2, 3), height=None, **kwargs): ...
+
+
+def part(loc, scale=1.0):
+    """Of a scale.
+
+    Args:
+        scale: it.
     """
-    def __init__(self, latent_dim, scale=1.0): ...
-''',
-    "objectives/bounds.py": '''
-@BOUNDS.register("iwae", needs=("draws",))
-def iwae(trace, groups=1):
-    """Of several draws."""
-''',
-}
 
 
-@pytest.fixture
-def package(tmp_path):
-    for name, text in SOURCE.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text)
-    return tmp_path
+def test_the_index_is_fresh():
+    assert index.FILE.read_bytes() == index_bytes(), "python -m tools.refresh writes it"
 
 
-def test_what_is_registered_is_found_with_its_words(package):
-    found = {entry.name: (entry.about, entry.paper, entry.defaults) for entry in index.entries("models", package)}
-    assert found == {
-        "beta_vae": ("its KL weighted by beta", "Higgins et al. 2017", {"beta": 4.0}),
-        "vae": ("the variational autoencoder", "Kingma & Welling 2014", {}),
-        "vq": ("codes", "", {"posterior": {"name": "codes"}}),
-    }
-    (part,), (bound,) = index.entries("posteriors", package), index.entries("bounds", package)
-    assert (part.name, part.about) == ("diagonal", "q(z | x) = N.")
-    assert (bound.name, bound.about) == ("iwae", "Of several draws.")
+def test_arguments_are_those_of_all_base_classes_with_the_name_s_own_defaults():
+    entry = index.described("models", "wide", Wide, "wide", "Nobody 2026", {"beta": 4.0}, index)
+    assert (entry.name, entry.about, entry.paper, entry.defaults) == ("wide", "wide", "Nobody 2026", {"beta": 4.0})
+    assert entry.text == f"{index.__doc__.strip()}\n\nA VAE.\n\nMore of it."
+    assert list(entry.arguments)[:2] == ["width", "height"] and "name" not in entry.arguments
+    assert entry.arguments["width"] == ((2, 3), "of the prior, which is wide.")
+    assert entry.arguments["beta"] == (4.0, index.described("models", "vae", VAE, module=index).arguments["beta"][1])
+    assert entry.arguments["latent_dim"][0] == 32 and entry.arguments["latent_dim"][1]
+    assert index.read(index.plain(entry)) == entry
 
 
-def test_arguments_are_those_of_all_base_classes_with_the_name_s_own_defaults(package):
-    entries = {entry.name: entry for entry in index.entries("models", package)}
-    assert index.arguments(entries["beta_vae"], package) == {
-        "latent_dim": (2, "of the code."),
-        "encoder": ({"name": "mlp", "hidden_units": []}, "of the code."),
-        "beta": (4.0, "weight of the KL, which is moved."),
-        "seed": (0, "of the draws."),
-    }
-    assert index.arguments(entries["vae"], package)["beta"][0] == 1.0
-    assert index.text(entries["vae"], package) == "The VAE.\n\n    p(z) = N(0, I)\n\nKingma & Welling 2014.\n\nA VAE."
-    assert index.arguments(index.entries("posteriors", package)[0], package) == {"scale": (1.0, "")}
+def test_a_part_is_described_by_the_first_line_of_its_docstring():
+    entry = index.described("bounds", "part", part)
+    assert (entry.about, entry.text, entry.arguments) == ("Of a scale.", "Of a scale.", {"scale": (1.0, "it.")})
 
 
 def test_the_index_has_every_model_with_the_defaults_of_its_class():
@@ -100,9 +55,8 @@ def test_the_index_has_every_model_with_the_defaults_of_its_class():
         cls, defaults = creation.model_class(name)
         of_class = {**cls.argument_defaults(), **defaults}
         of_class.pop("name")
-        found = index.arguments(entry)
-        assert {argument: default for argument, (default, _) in found.items()} == of_class, name
-        assert entry.about and not [argument for argument, (_, text) in found.items() if not text], name
+        assert {argument: default for argument, (default, _) in entry.arguments.items()} == of_class, name
+        assert entry.about and not [argument for argument, (_, text) in entry.arguments.items() if not text], name
 
 
 @pytest.mark.parametrize("kind", [kind for kind in index.PARTS if kind != "schedules"])

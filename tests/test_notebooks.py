@@ -107,7 +107,5 @@ def test_notebook_runs(path, tmp_path, monkeypatch):
     resources = {"metadata": {"path": str(tmp_path)}}
     NotebookClient(notebook, timeout=900, kernel_name="python3", resources=resources).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
-    said = "".join(output["text"] for output in outputs if output.get("name") == "stderr")
-    assert not [noise for noise in ("oneDNN", "InitializeLog", "CUDA", "cuda drivers") if noise in said], said
     assert any("image/png" in output.get("data", ()) for output in outputs)
     assert not list(tmp_path.iterdir()), "the notebook left files where it ran"

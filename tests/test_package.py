@@ -49,7 +49,7 @@ def test_a_wheel_carries_every_module_and_every_card_and_nothing_of_other_folder
     names = set(zipfile.ZipFile(wheel).namelist())
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "zoo").rglob("*.py")}
     cards = {f"zoo/{path.relative_to(ROOT)}" for path in CARDS}
-    assert modules | cards | {"zoo/py.typed"} <= names
+    assert modules | cards | {"zoo/index.json", "zoo/py.typed"} <= names
     assert {name.split("/")[0] for name in names if "dist-info" not in name} == {"zoo"}
 
 

@@ -111,7 +111,7 @@ def test_what_is_registered_and_measured_has_its_place_in_the_site():
             assert f"\n## {entry.name}\n" in made[f"parts/{kind}.md"]
     for entry in index.entries("models"):
         text = made[f"models/{entry.name}.md"]
-        assert entry.about in text and all(f"| `{name}` |" in text for name in index.arguments(entry))
+        assert entry.about in text and all(f"| `{name}` |" in text for name in entry.arguments)
     asked = " ".join(page.read_text() for page in PAGES)
     for path in sorted(tables.RESULTS.glob("*.md")):
         assert f"<!-- table: {path.stem} -->" in asked, path.name

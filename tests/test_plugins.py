@@ -81,14 +81,16 @@ def run(place, *commands, script="", cwd=None):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def test_a_package_s_model_is_listed_and_described_without_an_import(tmp_path):
+def test_a_package_s_model_is_listed_without_an_import_and_described_with_one(tmp_path):
     place = installed(tmp_path / "site", "wide", {"wide_vae": "wide.vae", "lost_vae": "wide.lost"}, vae=VARIANT)
-    (listed, said, lost), imported = run(place, ["list", "*_vae"], ["info", "wide_vae"], ["info", "lost_vae"])
+    (listed,), imported = run(place, ["list", "*_vae"])
     lines = dict(line.split(maxsplit=1) for line in listed[1].splitlines())
-    assert lines["wide_vae"] == "a prior as wide as said" and lines["lost_vae"] == "a model of wide"
+    assert lines["wide_vae"] == lines["lost_vae"] == "a model of wide" and not imported
     assert list(lines) == sorted(lines) and lines["beta_vae"]
-    assert "p(z) = N(0, 4 I)" in said[1] and "width = 2.0" in said[1] and "latent_dim = 32" in said[1]
-    assert lost[0] == 0 and not imported
+    (said, lost), imported = run(place, ["info", "wide_vae"], ["info", "lost_vae"])
+    assert "wide_vae, of the models: a prior as wide as said" in said[1] and "p(z) = N(0, 4 I)" in said[1]
+    assert "width = 2.0" in said[1] and "latent_dim = 32" in said[1] and "wide" in imported
+    assert lost[0] == 2 and "lost_vae' of wide cannot be imported" in lost[2]
 
 
 def test_a_package_that_cannot_be_used_is_one_line_and_costs_no_other_model(zoo, tmp_path, monkeypatch):

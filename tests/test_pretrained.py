@@ -345,7 +345,7 @@ def test_nothing_is_half_written_when_saving_fails(saved, original, monkeypatch)
         path.write_text("half")
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidInput, match="cannot be written as JSON"):
         zoo.save(other, saved, card={"seed": object()}, overwrite=True)
     monkeypatch.setattr(pathlib.Path, "write_bytes", failing)
     for folder in (saved, saved.parent / "new"):

@@ -19,6 +19,7 @@ from zoo.data import open_source
 from zoo.errors import InvalidInput, OutputExists
 from zoo.models.guards import Guard
 from zoo.pictures import draw
+from zoo.quiet import say_once
 from zoo.training import optimizers, train
 from zoo.training.callbacks import EarlyStopping, ExponentialMovingAverage
 from zoo.training.checkpoint import FILE, OLDER, Checkpoint
@@ -77,6 +78,19 @@ def test_a_schedule_moves_beta_with_the_updates_and_the_model_keeps_it(tmp_path)
     model.save_weights(tmp_path / "m.weights.h5")
     other.load_weights(tmp_path / "m.weights.h5")
     assert (float(other.beta), int(other.steps)) == (7 / 8, 8)
+
+
+@pytest.mark.parametrize("steps", [2, 2000])
+def test_a_schedule_that_training_ends_before_is_said_with_its_number_and_the_cure(steps, capfd):
+    say_once.cache_clear()
+    model = small("vae")
+    model.compile("sgd")
+    model.fit(batches(X[:5], X[5:10]), callbacks=[LinearKL(steps)], verbose=0)
+    said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("beta is")]
+    expected = (
+        "beta is 0.001 after 2 updates, and its schedule ends at 1: give the schedule fewer steps, or train for more"
+    )
+    assert [line.startswith(expected) for line in said] == [True] * (steps == 2000)
 
 
 # ---------------------------------------------------------------- averages and early stopping
@@ -817,3 +831,35 @@ assert (first.numpy() == second.numpy()).all()  # for they draw their rows of th
 @pytest.mark.slow
 def test_two_devices_take_the_step_of_one_skip_what_is_not_finite_together_and_share_their_numbers():
     run_python(MIRRORED)
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "named"),
+    [
+        ("beta_vae", {"beta": 70000}, "beta of the config"),
+        ("vamp_vae", {"num_pseudo_inputs": 20000}, "num_pseudo_inputs"),
+        ("vae", {"penalties": [{"name": "mmd", "weight": 1e5}]}, "weight of the config"),
+    ],
+)
+def test_what_could_not_be_saved_is_refused_before_it_is_trained(model, config, named, data, tmp_path):
+    with pytest.raises(InvalidInput, match=f"{named} .*more than") as error:
+        train(tmp_path / "run", preset(data, model, config), verbose=False)
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+def test_a_run_whose_paths_are_relative_is_resumed_from_any_folder(tmp_path, monkeypatch):
+    begun, elsewhere = tmp_path / "begun", tmp_path / "elsewhere"
+    for folder in (begun, elsewhere):
+        folder.mkdir()
+    np.savez(begun / "x.npz", x=X)
+    asked = preset({"name": "x.npz", "split": "train", "validation": "validation"}, epochs=1)
+    monkeypatch.chdir(begun)
+    train("first", asked, verbose=False)
+    train("second", {**asked, "from": "first"}, verbose=False)
+    for folder in (elsewhere, elsewhere, begun):
+        monkeypatch.chdir(folder)
+        epochs = json.loads((begun / "second" / "run.json").read_text())["recipe"]["epochs"] + 1
+        train(begun / "second", resume=True, epochs=epochs, verbose=False)
+        card = json.loads((begun / "second" / "card.json").read_text())
+        assert (card["epochs_trained"], card["data"]["name"], card["from"]) == (epochs + 1, "x.npz", "first")
+        assert str(tmp_path) not in (begun / "second" / "card.json").read_text()

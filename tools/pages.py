@@ -1,6 +1,7 @@
 """Pages of the site that are made of the source, the cards and the benchmarks: {path in the site: Markdown}."""
 
 import ast
+import importlib
 import re
 
 import typer
@@ -70,7 +71,7 @@ def playable(file):
 def model_page(entry):
     """One kind of model: its mathematics, arguments, pretrained models and a picture of each."""
     lines = [f"# {entry.name}", "", f"*{entry.about}*" + (f" · {entry.paper}" if entry.paper else ""), ""]
-    lines += [prose(index.text(entry)), "", "```python", f'model = zoo.create("{entry.name}")', "```", ""]
+    lines += [prose(entry.text), "", "```python", f'model = zoo.create("{entry.name}")', "```", ""]
     parts = {f"{argument}s": name for argument, name in entry.defaults.items() if f"{argument}s" in ARGUMENTS}
     for kind, name in parts.items():
         lines += [f"Its part among the {kind}: [{name}](../parts/{kind}.md#{name}).", ""]
@@ -82,7 +83,7 @@ def model_page(entry):
     for name in names:
         if shown := first_picture(name):
             lines += [f"![{shown} of {name}](../saved_models/{name}/{shown}.png)", "", f"*{name}: {shown}*", ""]
-    path = path_of(entry)
+    path = f"{entry.module.replace('.', '/')}.py"
     return "\n".join([*lines, f"Source: [{path}]({HOME}/blob/main/{path})", ""])
 
 
@@ -104,20 +105,14 @@ def kind_page(kind):
     lines = [f"# {kind.capitalize()}", ""]
     for entry in index.entries(kind):
         example = ARGUMENTS[kind].format(entry.name if kind == "pictures" else f'"{entry.name}"')
-        lines += [f"## {entry.name}", "", prose(index.text(entry)), "", f"`{example}`", "", *argument_table(entry), ""]
+        lines += [f"## {entry.name}", "", prose(entry.text), "", f"`{example}`", "", *argument_table(entry), ""]
     return "\n".join(lines)
 
 
 def argument_table(entry):
     """The arguments of an entry with their defaults."""
-    rows = [[f"`{k}`", f"`{default!r}`", escaped(text)] for k, (default, text) in index.arguments(entry).items()]
+    rows = [[f"`{k}`", f"`{default!r}`", escaped(text)] for k, (default, text) in entry.arguments.items()]
     return markdown(["argument", "default", "what"], rows) if rows else []
-
-
-def path_of(entry):
-    """The file that registers an entry, from the top of the checkout."""
-    found = (path for path in index.sources(index.PACKAGE / index.ROOMS[entry.kind]))
-    return next(path for path in found if index.parsed(path) is entry.module).relative_to(ROOT).as_posix()
 
 
 def api_page(title, about, members):
@@ -129,8 +124,10 @@ def api_page(title, about, members):
 
 
 def public(package):
-    """{name: dotted path} of the functions and classes that a package offers, read without importing it."""
-    return {f"{package}.{name}": path for name, path in homes(package).items() if index.definition(name)}
+    """{name: dotted path} of the functions and classes that a package offers."""
+    offered = {name: getattr(importlib.import_module(package), name) for name in homes(package)}
+    own = [name for name, thing in offered.items() if getattr(thing, "__name__", None) == name]
+    return {f"{package}.{name}": homes(package)[name] for name in own}
 
 
 def homes(package):

@@ -1,4 +1,4 @@
-"""python -m tools.refresh [README.md]: write every model's page, and README's lists and addresses, anew.
+"""python -m tools.refresh [README.md]: write zoo/index.json, models' pages, and README's lists and addresses, anew.
 
 The lists stand between their markers; everything else that is generated belongs to the site (`tools.site`), which is
 made of the cards, the source and the benchmarks' results each time it is built.
@@ -8,10 +8,11 @@ import pathlib
 import re
 import sys
 
+from tools.index import index_bytes
 from tools.tables import ROOT, table
-from zoo import pretrained
+from zoo import index, pretrained
 from zoo.address import HOME
-from zoo.files import atomic
+from zoo.files import atomic, write_bytes
 from zoo.pretrained import cards
 
 OWNER, PROJECT = HOME.split("/")[-2:]
@@ -27,7 +28,9 @@ ADDRESSED = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def refresh(path=ROOT / "README.md"):
-    """Write every model's page, the lists of the README at `path`, and the addresses in it and in docs/."""
+    """Write the index, every model's page, the lists of the README at `path`, and the addresses in it and in docs/."""
+    write_bytes(index.FILE, index_bytes())
+    index.content.cache_clear()
     for name in pretrained.list_pretrained():
         cards.write(pretrained.locate(name), pretrained.read_card(name))
     path = pathlib.Path(path)

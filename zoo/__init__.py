@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from zoo.lazy import at_import, attributes, importing_keras
-from zoo.quiet import importing_tensorflow
+from wrapt import when_imported
+
+from zoo.lazy import attributes, register_classes
 
 if TYPE_CHECKING:
     from zoo.creation import create as create
@@ -41,5 +42,4 @@ _HOME = {
 }
 __all__ = ["__version__", *_HOME]
 __getattr__, __dir__ = attributes(__name__, _HOME)
-at_import("keras", importing_keras)
-at_import("tensorflow", importing_tensorflow)
+when_imported("keras")(register_classes)  # of a .keras file that is loaded before a name above is used

@@ -6,10 +6,13 @@
 import fnmatch
 from typing import TYPE_CHECKING, Any
 
+import tensorflow as tf
+
 import zoo.models  # noqa: F401  (registers them)
 from zoo import plugins
 from zoo.errors import InvalidInput, choose
 from zoo.registry import MODELS, check_arguments
+from zoo.settings import python
 
 if TYPE_CHECKING:
     from zoo.models.base import LatentVariableModel
@@ -53,9 +56,11 @@ def create(name: str, **config: Any) -> "LatentVariableModel":
         raise InvalidInput(f"model {name!r} takes no argument {argument!r} any more: {cls.retired[argument]}")
     check_arguments(f"model {name!r}", config, cls.argument_names())
     try:
-        model = cls(**{**defaults, **config})
-    except TypeError as error:
+        model = cls(**{**defaults, **python(config)})
+        model.registry_name = name
+        model.build()
+    except InvalidInput:
+        raise
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
         raise InvalidInput(f"model {name!r} cannot be made of these arguments: {error}") from error
-    model.registry_name = name
-    model.build()
     return model

@@ -2,6 +2,7 @@
 
 import collections.abc
 import difflib
+import numbers
 import re
 
 LONGEST = 2_000  # characters of a message: a file's content may be part of it
@@ -52,7 +53,7 @@ def check_positive(**sizes):
     """Raise `InvalidInput` unless every size (an int, or a sequence of ints) is a positive integer."""
     for name, value in sizes.items():
         values = value if isinstance(value, (list, tuple)) else [value]
-        if not all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
+        if not all(isinstance(v, numbers.Integral) and not isinstance(v, bool) and v > 0 for v in values):
             raise InvalidInput(f"{name} must be positive whole numbers, got {value!r}")
 
 

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, whatever is killed or full, and locks that die with their owner."""
 
 import contextlib
+import datetime
 import hashlib
 import json
 import os
@@ -120,8 +121,18 @@ def write_json(path, content):
 
 
 def json_bytes(content):
-    """JSON, indented and with a final newline."""
-    return (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode()
+    """JSON, indented and with a final newline; numbers and arrays of NumPy and TensorFlow are written as Python's."""
+    return (json.dumps(content, indent=1, ensure_ascii=False, default=plain) + "\n").encode()
+
+
+def plain(value):
+    """What JSON holds of a value that it does not know."""
+    value = value.numpy() if hasattr(value, "numpy") else value
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, (os.PathLike, datetime.date)):
+        return str(value)
+    raise InvalidInput(f"a {type(value).__name__} cannot be written as JSON: {value!r}")
 
 
 def read_json(path):

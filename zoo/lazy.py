@@ -1,10 +1,10 @@
 """What is imported when it is first used: public names (PEP 562), and the classes that a .keras file names."""
 
-import contextlib
 import importlib
-import pathlib
-import re
 import sys
+from typing import NamedTuple
+
+from zoo import index
 
 
 def attributes(package, homes):
@@ -20,61 +20,18 @@ def attributes(package, homes):
     return find, lambda: sorted(homes)
 
 
-class Deferred:
+class Deferred(NamedTuple):
     """Stands in Keras' register of classes for one whose module is not imported yet."""
 
-    def __init__(self, name, module):
-        self.name, self.module = name, module
+    name: str
+    module: str
 
     def from_config(self, config):
         return getattr(importlib.import_module(self.module), self.name).from_config(config)
 
 
-def register_deferred(package):
-    """Put a `Deferred` for every registered class of a package that is not there yet into Keras' register."""
-    import keras
-
-    root, known = pathlib.Path(sys.modules[package].__file__).parent, keras.saving.get_custom_objects()
-    pattern = re.compile(rf'^@keras\.saving\.register_keras_serializable\("{package}"\)\nclass (\w+)', re.MULTILINE)
-    for path in root.rglob("*.py"):
-        module = ".".join((package, *path.relative_to(root).with_suffix("").parts))
-        for name in pattern.findall(path.read_text()):
-            known.setdefault(f"{package}>{name}", Deferred(name, module))
-
-
-@contextlib.contextmanager
-def importing_keras():
-    """Around the import of Keras: afterwards `keras.models.load_model` finds the classes of this package."""
-    yield
-    register_deferred(__package__)
-
-
-class AtImport:
-    """On `sys.meta_path`: holds a context manager around the first import of a module."""
-
-    def __init__(self, name, around):
-        self.name, self.around = name, around
-
-    def find_spec(self, name, path=None, target=None):
-        if name != self.name:
-            return None
-        others = (finder.find_spec(name, path, target) for finder in sys.meta_path if finder is not self)
-        spec = next(filter(None, others), None)
-        if spec and spec.loader:
-            run = spec.loader.exec_module
-
-            def exec_module(module):
-                sys.meta_path.remove(self)
-                with self.around():
-                    run(module)
-
-            spec.loader.exec_module = exec_module
-        return spec
-
-
-def at_import(name, around):
-    """Do what a context manager does around the import of a module; where that is behind us, without it."""
-    if name in sys.modules:
-        with around():
-            return
-    sys.meta_path.insert(0, AtImport(name, around))
+def register_classes(keras):
+    """Let `keras.models.load_model` find the classes of the zoo, which Keras looks for in its register alone."""
+    known = keras.saving.get_custom_objects()
+    for name, module in index.content()["classes"].items():
+        known.setdefault(name, Deferred(name.partition(">")[2], module))

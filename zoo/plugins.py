@@ -4,12 +4,9 @@
 my_vae = "my_package.my_vae"            the model's name = the module whose import registers it
 """
 
-import ast
 import functools
-import importlib.machinery
 import importlib.metadata
-import importlib.util
-import pathlib
+import sys
 
 from zoo import index
 from zoo.errors import InvalidInput, reason
@@ -59,26 +56,14 @@ def owner(point):
 
 
 def entries():
-    """The models of other packages as `index.entries` has those of the zoo, from their source, without an import."""
-    return [described(name, points[0]) for name, points in sorted(entry_points().items())]
+    """The models of other packages as `index.entries` has those of the zoo; their own words need an import."""
+    points = {name: found[0] for name, found in sorted(entry_points().items())}
+    return [index.Entry("models", name, f"a model of {owner(point)}") for name, point in points.items()]
 
 
-def described(name, point):
-    """The `Entry` of an entry point; without words where its source cannot be read."""
-    path = source(point.module)
-    module = index.parsed(path) if path else ast.Module([], [])
-    found = [entry for node in module.body for entry in index.registered(node, module) if entry.name == name]
-    return next(iter(found), index.Entry("models", name, f"a model of {owner(point)}", "", {}, "", module))
-
-
-def source(module):
-    """The file of a module, found without importing it or its package; None where it has none that can be read."""
-    first, *rest = module.split(".")
-    spec = importlib.util.find_spec(first)
-    for name in rest:
-        spec = spec and importlib.machinery.PathFinder.find_spec(name, spec.submodule_search_locations or [])
-    path = pathlib.Path(spec.origin) if spec and spec.origin else None
-    try:
-        return path if path and ast.parse(path.read_text()) else None
-    except (OSError, ValueError, SyntaxError):
-        return None
+def described(name, models, words):
+    """The entry of a model of another package, which is imported into the registry `models` for that."""
+    register(name, models)
+    cls, defaults = models[name]
+    module = sys.modules[entry_points()[name][0].module]
+    return index.described("models", name, cls, *words[name], defaults, module)

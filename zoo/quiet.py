@@ -51,11 +51,3 @@ def waiting(what):
 def say_once(line):
     """Print a line on the error stream, the first time that it is said."""
     print(line, file=sys.stderr, flush=True)
-
-
-@contextlib.contextmanager
-def importing_tensorflow():
-    """Around the import of TensorFlow, whose C++ parts print before logging is set up."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    with waiting("importing TensorFlow"), quiet_stderr():
-        yield

@@ -1,9 +1,12 @@
 """Stateless random numbers: seeds, the weights' generator, and the noise that binarises an image once and for all."""
 
 import contextlib
+import numbers
 import random
 
 import tensorflow as tf
+
+from zoo.errors import InvalidInput
 
 
 def fresh_seed():
@@ -14,10 +17,23 @@ def fresh_seed():
 
 
 def as_seed(seed):
-    """None, an int or an int32 [2] tensor -> int32 [2]."""
+    """None, a whole number or an int32 [2] tensor -> int32 [2]."""
     if seed is None:
         return fresh_seed()
-    return tf.constant([0, seed], tf.int32) if isinstance(seed, int) else tf.cast(seed, tf.int32)
+    if isinstance(seed, numbers.Integral) and -(2**63) <= seed < 2**63:
+        return tf.constant([0, int(seed)], tf.int32)
+    with contextlib.suppress(ValueError, TypeError):
+        seed = tf.convert_to_tensor(seed)
+        if seed.dtype.is_integer and seed.shape.rank == 0:
+            return tf.stack([0, tf.cast(seed, tf.int32)])
+        if seed.dtype.is_integer and seed.shape.is_compatible_with([2]):
+            return tf.cast(seed, tf.int32)
+    raise InvalidInput(f"seed is a whole number from -2**63 to 2**63 - 1, or two of 32 bits, got {seed!r}")
+
+
+def whole(seed):
+    """A whole number as one of 32 bits; what is none is refused."""
+    return int(as_seed(seed)[1])
 
 
 @contextlib.contextmanager

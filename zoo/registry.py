@@ -4,6 +4,7 @@ import inspect
 import sys
 
 from zoo.errors import InvalidInput, choose, nearest
+from zoo.settings import python
 
 
 class Registry(dict):
@@ -37,9 +38,12 @@ class Registry(dict):
         if isinstance(spec, dict) and "class_name" in spec:
             return revive(spec)
         if not isinstance(spec, (str, dict)):
-            return own_layer(self.kind, spec)
+            return own_layer(self, spec)
         factory, arguments, accepted = self.parse(spec, context)
-        return factory(**{k: v for k, v in context.items() if k in accepted}, **arguments)
+        made = factory(**python({k: v for k, v in context.items() if k in accepted}), **python(arguments))
+        if hasattr(made, "get_config"):  # a layer, which another model may be given: Keras would track the dict
+            object.__setattr__(made, "made_of", {"name": spec} if isinstance(spec, str) else spec)
+        return made
 
     def parse(self, spec, context=()):
         """(factory, the user's arguments, the names it accepts) of a name or dict, checked."""
@@ -67,13 +71,20 @@ def revive(config):
     return keras.saving.deserialize_keras_object(config, safe_mode=True)
 
 
-def own_layer(kind, layer):
-    """A caller's finished layer, if it can be revived from its serialised form."""
+def own_layer(registry, layer):
+    """A caller's finished layer, if it can be made again: of its serialised form, or one of the zoo's by its name."""
     import keras
 
     if not isinstance(layer, keras.layers.Layer):
-        raise InvalidInput(f"a {kind} is a name, a dict with one, or a Keras layer, got {layer!r}")
-    check_classes(keras.saving.serialize_keras_object(layer))
+        raise InvalidInput(f"a {registry.kind} is a name, a dict with one, or a Keras layer, got {layer!r}")
+    if hasattr(layer, "made_of"):
+        choose(registry.kind, layer.made_of["name"], registry)
+        return layer
+    try:
+        serialised = keras.saving.serialize_keras_object(layer)
+    except NotImplementedError as error:
+        raise InvalidInput(f"a {type(layer).__name__} cannot be saved with a model: it needs get_config") from error
+    check_classes(serialised)
     return layer
 
 
@@ -149,6 +160,7 @@ BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
 METRICS = Registry("metric", needs=(), measure=None, higher_is_better=False)
 PICTURES = Registry("kind of picture", needs=(), instead=None)
+WORDS = {}  # of a model's name: what it is, and who described it
 
 
 def register(name, about, paper="", **defaults):
@@ -162,6 +174,7 @@ def register(name, about, paper="", **defaults):
 
     def add(cls):
         MODELS.register(name)((cls, defaults))
+        WORDS[name] = about, paper
         if "registry_name" not in vars(cls):
             cls.registry_name = name
         return cls

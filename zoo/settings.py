@@ -41,3 +41,12 @@ def merge(base, changes, defaults=None):
             value = merge(old, value)
         merged[key] = value
     return merged
+
+
+def python(value):
+    """A value with arrays and numbers of NumPy as Python's, in lists and dicts too."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {key: python(entry) for key, entry in value.items()}
+    return type(value)(map(python, value)) if type(value) in (list, tuple) else value

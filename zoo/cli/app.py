@@ -11,6 +11,7 @@ import typer
 
 from zoo import __version__
 from zoo.errors import InvalidInput, WorkerLost, printable, reason
+from zoo.quiet import quiet_stderr, waiting
 
 app = typer.Typer(
     help="Variational autoencoders: train, evaluate, look at and export them.",
@@ -75,8 +76,9 @@ def sides(text):
 
 
 def import_tensorflow():
-    """Import TensorFlow, so that whatever comes later waits for nothing else."""
-    import tensorflow  # noqa: F401
+    """Import TensorFlow, whose C++ parts print at any log level, in silence; a terminal says what it waits for."""
+    with waiting("importing TensorFlow"), quiet_stderr():
+        import tensorflow  # noqa: F401
 
 
 def main(arguments=None):

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zoo import index, plugins
-from zoo.cli.app import Json, app, show
+from zoo.cli.app import Json, app, import_tensorflow, show
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import InvalidInput, nearest
 from zoo.pretrained import is_elsewhere, list_recipes, read_card
@@ -32,7 +32,7 @@ def info(
             *list_recipes(),
             *list_datasets(),
             *(entry.name for entry in entries),
-            *index.arguments(index.recipe()),
+            *recipe().arguments,
         ]
         raise InvalidInput(f"nothing is called {name!r}; {nearest(name, names)}")
     if json:
@@ -44,34 +44,46 @@ def registered(name):
     """(facts, text) of every model, part and picture of a name."""
     for entry in everything():
         if entry.name == name:
-            yield described(entry, index.text(entry))
+            yield described(entry if entry.text else of_package(name))
 
 
 def everything():
     """The entries of all that is registered, models of other packages too."""
-    return [*(entry for kind in index.ROOMS for entry in index.entries(kind)), *plugins.entries()]
+    return [*(entry for kind in index.KINDS for entry in index.entries(kind)), *plugins.entries()]
+
+
+def of_package(name):
+    """The entry of a model of another package, which is imported for that."""
+    import_tensorflow()
+    from zoo.registry import MODELS, WORDS
+
+    return plugins.described(name, MODELS, WORDS)
+
+
+def recipe():
+    """The entry whose arguments are the keys of a recipe."""
+    return index.entries("recipes")[0]
 
 
 def of_recipes(name):
     """(facts, text) of recipes, or of the key of a recipe."""
-    recipe = index.recipe()
-    keys = index.arguments(recipe)
+    keys = recipe().arguments
     if name == "recipe":
-        yield described(recipe, index.text(recipe))
+        yield described(recipe())
     if name in keys:
         default, about = keys[name]
-        facts = {"kind": recipe.kind, "key": name, "default": default, "about": about}
+        facts = {"kind": "recipes", "key": name, "default": default, "about": about}
         yield facts, f"a key of recipes, as in `zoo train --recipe {name}=...`:\n{argument_lines({name: keys[name]})}"
 
 
-def described(entry, said):
+def described(entry):
     """(facts, text) of an entry, with its arguments."""
-    arguments = index.arguments(entry)
+    arguments = entry.arguments
     own = {"model": entry.name} if entry.kind == "models" else {"kind": entry.kind, "name": entry.name}
     defaults = {key: default for key, (default, _) in arguments.items()}
     facts = {**own, "about": entry.about, "paper": entry.paper, "arguments": defaults}
     title = f"{entry.name}, of the {entry.kind}" + (f": {entry.about}" if entry.kind == "models" else "")
-    parts = [title, said, *([f"its arguments:\n{argument_lines(arguments)}"] if arguments else [])]
+    parts = [title, entry.text, *([f"its arguments:\n{argument_lines(arguments)}"] if arguments else [])]
     return facts, "\n\n".join(parts)
 
 

@@ -38,6 +38,9 @@ def sample(
         typer.Option("--mean/--draws", help="The means of p(x | z), as of images if not said, or draws from it."),
     ] = None,
     length: Annotated[int | None, typer.Option(help="Frames of a sequence; quarter notes of music.")] = None,
+    temperature: Annotated[
+        float | None, typer.Option(help="Times the scale of p(z): below 1 draws are more typical, and less varied.")
+    ] = None,
     runner: Runner = None,
 ):
     """Draw images, as a picture or as the array x (with labels y); or music and sound, as files to play.
@@ -47,7 +50,7 @@ def sample(
     Any number of rows: zoo sample vae_mnist --count 1000000 --output draws/ --runner DirectRunner
     """
     if runner:
-        for option, value in (("format", format), ("length", length)):
+        for option, value in (("format", format), ("length", length), ("temperature", temperature)):
             if value is not None:
                 raise InvalidInput(f"--{option} is not for pipelines, which write Parquet files of images")
         if mean is False:
@@ -65,19 +68,22 @@ def sample(
     if length is not None:
         check_positive(length=length)
         subject.model.require("--length", ["steps"])
+    if sequence and temperature is not None:
+        raise InvalidInput("--temperature is not for models of sequences")
+    temperature = 1.0 if temperature is None else temperature
     if heard:
         return write_draws(subject, path, count, seed, mean, length)
     if sequence and not is_array(path):
         kind = "piano_roll" if subject.is_music else "waveform"
         return picture(name, kind, path, count=count, seed=seed, mean=mean, length=length)
     if not is_array(path):
-        return picture(name, "samples", path, count=count, seed=seed, mean=mean)
+        return picture(name, "samples", path, count=count, seed=seed, mean=mean, temperature=temperature)
     subject.model.require("zoo sample", ["prior"])
     if sequence:
         return write(path, {"x": np.asarray(subject.model.sample(count, seed=seed, mean=mean, length=length))})
     from zoo.pictures.samples import drawn
 
-    images, condition = drawn(subject, count, seed, mean)
+    images, condition = drawn(subject, count, seed, mean, temperature)
     return write(path, {"x": images, **condition})
 
 

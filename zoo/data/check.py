@@ -56,7 +56,7 @@ def check_batch(batch, data_spec):
     arrays = {}
     for name, spec in data_spec.items():
         if name in fields:
-            arrays[name] = _classes(_as_array(name, fields[name]), spec)
+            arrays[name] = classes(_as_array(name, fields[name]), spec)
             check_shape(name, arrays[name].shape, spec)
             _check_dtype(name, arrays[name], spec)
         elif not spec.optional:
@@ -138,10 +138,10 @@ def _missing(name, spec, fields):
     return f"the model needs a field {name!r}, but the batch has {', '.join(map(repr, fields)) or 'none'}"
 
 
-def _classes(array, spec):
-    """Labels [B] of one-hot rows [B, C]; anything else as it is."""
+def classes(array, spec):
+    """Labels [B] of one-hot rows [B, C], and what is [B, 1] for [B]; anything else as it is."""
     if not is_one_hot(array.shape, spec):
-        return array
+        return array[:, 0] if is_column(array.shape, spec) else array
     rows = array.astype(bool)
     return rows.argmax(1) if (rows == array).all() and (rows.sum(1) == 1).all() else array
 
@@ -149,6 +149,11 @@ def _classes(array, spec):
 def is_one_hot(shape, spec):
     """Whether a field of this shape holds a row for each label, and not its number."""
     return is_label(spec) and len(shape) == 2 and spec.maximum is not None and shape[1] == spec.maximum + 1
+
+
+def is_column(shape, spec):
+    """Whether a field of this shape is a column of a table, for a number a row."""
+    return not spec.shape and len(shape) == 2 and shape[1] == 1
 
 
 def is_label(spec):
@@ -161,7 +166,8 @@ def _check_dtype(name, array, spec):
     integer = np.dtype(spec.dtype).kind in "iu"
     if array.dtype.kind not in "biuf":
         held = "text or objects" if array.dtype.kind in "OSU" else array.dtype
-        raise InvalidInput(f"{name} holds {held}, the model takes {spec.dtype}")
+        cure = f": number them, np.unique({name}, return_inverse=True)[1]" if is_label(spec) else ""
+        raise InvalidInput(f"{name} holds {held}, the model takes {spec.dtype}{cure}")
     if spec.role in ("mask", "weight"):
         return
     if integer and array.dtype.kind == "f":

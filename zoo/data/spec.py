@@ -54,7 +54,9 @@ def named_fields(batch, data_spec):
     names = [name for name, spec in data_spec.items() if spec is None or spec.role not in ("mask", "weight", "target")]
     if isinstance(first, (tuple, list)):
         if len(first) > len(names):
-            raise InvalidInput(f"{names[0]} is a list of {len(first)}, and a batch is one array: np.stack(...)")
+            shape = getattr(first[0], "shape", ())
+            cure = "give targets as y" if len(shape) > len(data_spec[names[0]].shape) else "np.stack(...)"
+            raise InvalidInput(f"{names[0]} is a list of {len(first)}, and a batch is one array: {cure}")
         first = dict(zip(names, first, strict=False))
     fields = dict(first) if isinstance(first, dict) else {names[0]: first}
     left = [name for name in names if name not in fields]

@@ -5,6 +5,7 @@ import math
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from zoo.errors import InvalidInput
 from zoo.rows import categorical_rows, normal_rows, split_rows
 
 tfd = tfp.distributions
@@ -76,14 +77,19 @@ class Mixture(tfd.Distribution):
         draws = self.components.sample(n, seed=draw_seed)
         return tf.gather(draws, chosen, axis=1, batch_dims=1)
 
-    def sample_rows(self, seeds):
-        """[N, D]: `sample(seed=row)` of each row of seeds, int32 [N, 2]; diagonal Gaussians need no loop."""
+    def sample_rows(self, seeds, temperature=1.0):
+        """[N, D]: `sample(seed=row)` of each row of seeds, int32 [N, 2]; diagonal Gaussians need no loop.
+
+        The scales of diagonal Gaussians are multiplied by the temperature; other components take none.
+        """
+        if self.normal is None and temperature != 1:
+            raise InvalidInput("a mixture of other components than Gaussians has no scale for a temperature")
         if self.normal is None:
             return tf.vectorized_map(lambda row: self.sample(seed=row), seeds)
         component_seeds, draw_seeds = tf.unstack(split_rows(seeds, 2))
         chosen = categorical_rows(component_seeds, self.logits)
         loc, scale = tf.gather(self.normal.loc, chosen), tf.gather(self.normal.scale, chosen)
-        return loc + scale * normal_rows(draw_seeds, self.event_shape)
+        return loc + temperature * scale * normal_rows(draw_seeds, self.event_shape)
 
     def _default_event_space_bijector(self):
         return tfp.bijectors.Identity()

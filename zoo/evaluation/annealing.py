@@ -24,6 +24,7 @@ import tensorflow_probability as tfp
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import size_of
 from zoo.evaluation.metrics import examples, mean_and_error, per_example
+from zoo.randomness import whole
 
 if TYPE_CHECKING:
     from zoo.models.base import LatentVariableModel
@@ -237,7 +238,7 @@ def xla_helps(model):
 
 def as_key(numbers):
     """int32 [2] of several whole numbers."""
-    key = tf.constant([41, numbers[0]], tf.int32)
+    key = tf.constant([41, whole(numbers[0])], tf.int32)
     for number in numbers[1:]:
         key = fold(key, number)
     return key

@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tensorflow as tf
 
+from zoo.randomness import whole
+
 CHUNK_BYTES = 128 * 2**20
 TOGETHER = 2  # chunks at a time: one has the cores that an operator of the other leaves idle
 NARROWEST = 3000  # numbers a draw and example: no chunk is made larger than it were with so many
@@ -22,7 +24,7 @@ class Estimator:
     """
 
     def __init__(self, model, num_samples, draws_per_chunk=None):
-        self.model, self.num_samples, self.draws_per_chunk = model, num_samples, draws_per_chunk
+        self.model, self.num_samples, self.draws_per_chunk = model, int(num_samples), draws_per_chunk
         self.width = None
         self.compiled = tf.function(self.chunk, reduce_retracing=True)
         self.located = tf.function(lambda fields: model.locations(fields), reduce_retracing=True)
@@ -69,7 +71,7 @@ class Estimator:
         Of sequences the locations are those of all their steps.
         """
         step, sums = self.draws_of(fields), None
-        key = tf.random.fold_in(tf.constant(seed, tf.int32), 101, alg="philox")
+        key = tf.random.fold_in(tf.constant([whole(seed[0]), seed[1]], tf.int32), 101, alg="philox")
 
         def chunk(start):
             draws = min(step, self.num_samples - start)

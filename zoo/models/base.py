@@ -1,6 +1,7 @@
 """The contract of every model: what a member of the family says, and what follows from it."""
 
 import inspect
+import numbers
 import random
 
 import keras
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
-from zoo.models.guards import check_keras
+from zoo.models.guards import check_keras, check_memory
 from zoo.models.inputs import Inputs
 from zoo.models.saving import Saving
 from zoo.models.step import Step
@@ -17,6 +18,7 @@ from zoo.models.weights import Weights
 from zoo.objectives import bounds
 from zoo.randomness import as_seed, seeded
 from zoo.registry import PENALTIES, check_classes
+from zoo.settings import python
 
 BINARIZE = (None, "dynamic", "fixed")
 
@@ -57,7 +59,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         model = super().__new__(cls, *args, **kwargs)
         given = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
         given.pop("self", None)
-        object.__setattr__(model, "_arguments", {**given.pop("kwargs", {}), **given})
+        object.__setattr__(model, "_arguments", python({**given.pop("kwargs", {}), **given}))
         check_classes(model._arguments)
         return model
 
@@ -73,7 +75,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
             raise InvalidInput(f"beta must not be negative, got {beta!r}")
         if seed is None:
             self._arguments["seed"] = seed = random.randrange(2**31)
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**31:
+        if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or not 0 <= seed < 2**31:
             raise InvalidInput(f"seed must be a whole number from 0 to 2**31 - 1, got {seed!r}")
         self.bound = bounds.get(bound, num_samples)
         self.num_samples, self.binarize, self.masked, self.seed = num_samples, binarize, masked, seed
@@ -124,8 +126,11 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         """Name -> q(latent | inputs, the locations of the latents it depends on): batch [B]."""
         raise NotImplementedError
 
-    def draw(self, seeds, condition):
-        """Name -> [N, ...]: a draw of every latent from the prior, each row by its own seed, seeds int32 [N, 2]."""
+    def draw(self, seeds, condition, temperature=1.0):
+        """Name -> [N, ...]: a draw of every latent from the prior, each row by its own seed, seeds int32 [N, 2].
+
+        Scales of the prior are multiplied by the temperature; a model whose prior has none leaves the argument out.
+        """
         raise NotImplementedError
 
     def likelihoods(self, latents, condition):
@@ -258,8 +263,11 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     def __call__(self, inputs, *args, **kwargs):
         """As `call`, of eager inputs that were checked: here, for Keras would wrap the error."""
         inputs = dict(self.named(inputs))
-        alone = tf.executing_eagerly() and kwargs.get("needs") is None
-        return super().__call__(self.inputs(**inputs) if alone else self.observed(inputs), *args, **kwargs)
+        if not tf.executing_eagerly() or kwargs.get("needs") is not None:
+            return super().__call__(self.observed(inputs), *args, **kwargs)
+        inputs, draws = self.inputs(**inputs), kwargs.get("num_samples") or self.num_samples
+        check_memory(f"{draws} draws of each row", draws * len(next(iter(inputs.values()))), self.row_size)
+        return super().__call__(inputs, *args, **{**kwargs, "seed": as_seed(kwargs.get("seed"))})
 
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):
         """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
@@ -288,9 +296,9 @@ WANTED = {
 
 
 def plain(value):
-    """An argument as JSON can hold it: layers serialised, in lists too."""
+    """An argument as JSON can hold it: layers serialised, or as they were asked for; in lists too."""
     if isinstance(value, keras.layers.Layer):
-        return keras.saving.serialize_keras_object(value)
+        return getattr(value, "made_of", None) or keras.saving.serialize_keras_object(value)
     if isinstance(value, list) and any(isinstance(entry, keras.layers.Layer) for entry in value):
         return [plain(entry) for entry in value]
     return value

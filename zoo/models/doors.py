@@ -9,11 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.batches import told
-from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays
+from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays, is_column
 from zoo.data.spec import named_fields
 from zoo.data.weights import with_class_weight
 from zoo.errors import InvalidInput
-from zoo.models.guards import Guard
+from zoo.models.guards import Guard, check_memory, check_trainable
+from zoo.models.inputs import padded
 
 
 class Doors:
@@ -27,22 +28,25 @@ class Doors:
             y: the labels of a model that takes some; of another a target of x's shape, which the likelihood scores in
                 place of x, as for denoising (Im et al. 2017, arXiv:1511.06406).
             sample_weight: [N], how much each row counts, in training and in the means that are printed.
-            class_weight: {class: weight}, such weights by the rows' labels; 1 where a label is unknown.
+            class_weight: {class: weight}, such weights by the rows' labels, or "balanced"; 1 where one is unknown.
         """
         if self._compile_loss is not None:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
+        check_trainable(self)
+        check_memory(f"num_samples={self.num_samples}", self.num_samples, self.row_size)
         weight = kwargs.pop("sample_weight", None)
         if class_weight is not None:
-            x, y, weight = with_class_weight(self.data_spec, class_weight, x, y, weight)
+            x, y, weight = with_class_weight(self.data_spec, class_weight, *map(as_array, (x, y, weight)))
         x = self.accept(x, y, weight)
         if (held_out := kwargs.get("validation_data")) is not None:
-            kwargs["validation_data"] = self.accept(held_out)
+            kwargs["validation_data"] = self.accept_held_out(held_out)
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
-        if isinstance(callbacks, list) and any(getattr(callback, "prints_epochs", False) for callback in callbacks):
+        callbacks = guarded(callbacks)
+        if any(getattr(callback, "prints_epochs", False) for callback in callbacks):
             kwargs.setdefault("verbose", 0)
         with shapes_told():
-            return super().fit(x, None, *args, callbacks=guarded(callbacks), **kwargs)
+            return super().fit(x, None, *args, callbacks=callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, callbacks=None, sample_weight=None, **kwargs):
         """Keras' `evaluate`, of data as `fit` takes them."""
@@ -58,8 +62,10 @@ class Doors:
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
         """Keras' `train_on_batch`, of data as `fit` takes them."""
+        check_trainable(self)
         if class_weight is not None:
-            x, y, sample_weight = with_class_weight(self.data_spec, class_weight, x, y, sample_weight)
+            given = map(as_array, (x, y, sample_weight))
+            x, y, sample_weight = with_class_weight(self.data_spec, class_weight, *given)
         return super().train_on_batch(self.accept(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
@@ -70,6 +76,14 @@ class Doors:
         """Keras' `predict_on_batch`: the reconstructions of x."""
         return super().predict_on_batch(self.accept(x))
 
+    def accept_held_out(self, data):
+        """What Keras is given of validation data: as `accept` of (x, y, sample_weight), or of what yields batches."""
+        if not isinstance(data, (tuple, list)) or padded(data, self.data_spec) is not data:
+            return self.accept(data)
+        if not 1 <= len(data) <= 3:
+            raise InvalidInput(f"validation_data is (x, y) or (x, y, sample_weight), got {len(data)} entries")
+        return self.accept(*data)
+
     def accept(self, x, y=None, sample_weight=None):
         """What Keras is given of data: arrays as they are or by field, and what yields batches.
 
@@ -77,12 +91,12 @@ class Doors:
             InvalidInput: arrays, or the first batches, do not fit the model.
         """
         alone = y is None and sample_weight is None
+        x = padded(x, self.data_spec)
         if isinstance(x, list) or is_arrays(x):
-            check_batch((x, y, sample_weight), self.batch_spec)
-            if alone and hasattr(x, "shape"):
-                return x
             fields = named_fields((x, y, sample_weight), self.batch_spec)
-            return {name: np.asarray(value) if isinstance(value, list) else value for name, value in fields.items()}
+            fields = {name: as_array(value, self.batch_spec.get(name)) for name, value in fields.items()}
+            check_batch(fields, self.batch_spec)
+            return next(iter(fields.values())) if alone and hasattr(x, "shape") else fields
         if not alone:
             raise InvalidInput(
                 f"a {type(x).__name__} brings targets and weights of its own: leave out y, sample_weight"
@@ -93,13 +107,29 @@ class Doors:
         return x
 
 
+def as_array(value, spec=None):
+    """NumPy's array of what pandas holds, or a list; a tensor as it is. A column is [N] where `spec` asks for it."""
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    value = np.asarray(value) if isinstance(value, list) else value
+    return value[:, 0] if spec and is_column(np.shape(value), spec) else value
+
+
 def guarded(callbacks):
-    """Keras' callbacks with a `Guard`; those that say so come first."""
-    if not isinstance(callbacks, keras.callbacks.CallbackList):
-        return sorted([*(callbacks or []), Guard()], key=comes_later)
-    callbacks.append(Guard())
-    callbacks.callbacks.sort(key=comes_later)
-    return callbacks
+    """Keras' callbacks with a `Guard`; those that say so come first.
+
+    Raises:
+        InvalidInput: one of them is none.
+    """
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks.append(Guard())
+        callbacks.callbacks.sort(key=comes_later)
+        return callbacks
+    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+    for one in given:
+        if not isinstance(one, keras.callbacks.Callback):
+            raise InvalidInput(f"callbacks are objects of keras.callbacks.Callback, got {one!r}")
+    return sorted([*given, Guard()], key=comes_later)
 
 
 def comes_later(callback):

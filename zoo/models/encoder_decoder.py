@@ -30,9 +30,9 @@ class EncoderDecoder(LatentVariableModel):
             isinstance(decoder, dict) and "class_name" in decoder
         )
         if decoder is None:
-            if isinstance(encoder, keras.layers.Layer):
+            decoder = getattr(encoder, "made_of", encoder)
+            if isinstance(decoder, keras.layers.Layer):
                 raise InvalidInput("an encoder of your own has no mirror image: give the decoder too")
-            decoder = encoder
         self.encoder = ENCODERS.create(encoder, data_shape=self.encoder_input_shape)
         self.decoder = DECODERS.create(decoder, output_shape=self.likelihood_head.decoder_shape)
 

@@ -1,5 +1,12 @@
 """What stops a training that goes nowhere, before it begins or once it shows, and data that do not fit the model."""
 
+import contextlib
+import functools
+import inspect
+import math
+import numbers
+import os
+import pathlib
 import warnings
 
 import keras
@@ -9,6 +16,7 @@ from zoo.errors import InvalidInput
 
 POLICIES = ("float32", "mixed_float16", "mixed_bfloat16")
 EXPLODED = 10  # times the loss before the first update
+COPIES, SEEDS = 4, 128  # of what is drawn: parameters, noise, draws and their log density; bytes of a row's seed
 
 
 def check_keras():
@@ -27,6 +35,42 @@ def check_keras():
         raise InvalidInput(
             f"log densities need float32, and Keras' dtype policy is {policy}: keras.config.set_dtype_policy({mixed!r})"
         )
+
+
+def check_trainable(model):
+    """Raise `InvalidInput` where there is nothing to train."""
+    if not model.trainable_variables:
+        raise InvalidInput("no weight of the model is trainable: set model.trainable = True, or that of some layers")
+
+
+def check_memory(what, rows, row_size):
+    """Raise `InvalidInput` where rows of so many numbers, several times over, need more memory than there is."""
+    wanted, there = rows * (COPIES * 4 * row_size + SEEDS), memory()
+    if wanted > there:
+        raise InvalidInput(
+            f"{what} would take more than {wanted / 2**30:,.0f} GB, and this machine has {there / 2**30:,.0f}: "
+            "ask for fewer, several times"
+        )
+
+
+def check_temperature(model, temperature):
+    """A temperature of draws from a model, or `InvalidInput`."""
+    if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:
+        raise InvalidInput(f"temperature must be a number from 0, got {temperature!r}")
+    if "temperature" not in inspect.signature(model.draw).parameters:
+        raise InvalidInput(f"the prior of a {model.registry_name} has no scale for a temperature")
+    return float(temperature)
+
+
+@functools.cache
+def memory():
+    """Bytes of memory that this process may have, infinite where the system does not say."""
+    found = [math.inf]
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError):  # of a container
+        found.append(int(pathlib.Path("/sys/fs/cgroup/memory.max").read_text()))
+    return min(found)
 
 
 class Guard(keras.callbacks.Callback):

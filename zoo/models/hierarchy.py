@@ -186,9 +186,9 @@ class Hierarchy(EncoderDecoder):
 
         return single({k: p.mean() for k, p in self.explained(self.top_down(pick, [tf.shape(x)[0]])).items()})
 
-    def draw(self, seeds, condition):
+    def draw(self, seeds, condition, temperature=1.0):
         """Name -> [N, ...]: ancestral draws from p."""
-        drawn, pick = {}, self.prior_pick(self.noise(seeds))
+        drawn, pick = {}, self.prior_pick([temperature * noise for noise in self.noise(seeds)])
 
         def record(level, prior, code):
             drawn[self.latent_names[level]] = pick(level, prior, code)

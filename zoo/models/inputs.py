@@ -2,10 +2,12 @@
 
 import functools
 import inspect
+import math
 
+import numpy as np
 import tensorflow as tf
 
-from zoo.data.check import check_batch, check_density_argument, check_shape, is_label, is_one_hot
+from zoo.data.check import check_batch, check_density_argument, check_shape, is_column, is_label, is_one_hot
 from zoo.data.spec import TARGET, WEIGHT, FieldSpec, are_pixels, named_fields
 from zoo.errors import InvalidInput, choose
 from zoo.randomness import noise_of_image
@@ -23,6 +25,12 @@ class Inputs:
     def field_specs(self):
         """Name -> `FieldSpec` of everything a verb or an endpoint takes."""
         return {**self.data_spec, **self.latent_spec, "seed": FieldSpec((), "int64", role="seed")}
+
+    @property
+    def row_size(self):
+        """How many numbers an example and its latents have at least."""
+        specs = (*self.data_spec.values(), *self.latent_spec.values())
+        return sum(math.prod(size or 1 for size in one.shape) for one in specs)
 
     @property
     def batch_spec(self):
@@ -187,6 +195,25 @@ def checked(method):
     return call
 
 
+def padded(x, data_spec):
+    """{x, length} of a list of sequences [T, ...]: padded with zeros to the longest; anything else as it is."""
+    length = next((name for name, one in data_spec.items() if one.role == "length"), None)
+    name, spec = next(iter(data_spec.items()))
+    if isinstance(x, dict):
+        return {**x, **found} if isinstance(found := padded(x.get(name), data_spec), dict) else x
+    rows = list(x) if isinstance(x, tf.RaggedTensor) or getattr(x, "dtype", None) == np.dtype(object) else x
+    if length is None or not isinstance(rows, (list, tuple)) or not all(hasattr(row, "shape") for row in rows):
+        return x
+    rows = [np.asarray(row) for row in rows]
+    if not rows or any(row.ndim != len(spec.shape) or row.shape[1:] != rows[0].shape[1:] for row in rows):
+        return x
+    lengths = np.array([len(row) for row in rows], "int32")
+    found = np.zeros((len(rows), lengths.max(), *rows[0].shape[1:]), rows[0].dtype)
+    for place, row in zip(found, rows, strict=True):
+        place[: len(row)] = row
+    return {name: found, length: lengths}
+
+
 def without_padding(value, length):
     """[B, T, ...] with zeros from the step `length` [B] on."""
     real = tf.sequence_mask(length, tf.shape(value)[1])
@@ -194,5 +221,7 @@ def without_padding(value, length):
 
 
 def as_classes(value, spec):
-    """Labels [B] of one-hot rows [B, C]; any other field as it is."""
-    return tf.argmax(value, -1, tf.int32) if is_one_hot(value.shape, spec) else value
+    """Labels [B] of one-hot rows [B, C], and what is [B, 1] for [B]; any other field as it is."""
+    if is_one_hot(value.shape, spec):
+        return tf.argmax(value, -1, tf.int32)
+    return value[:, 0] if is_column(value.shape, spec) else value

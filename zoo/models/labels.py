@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from zoo.data.check import is_arrays
 from zoo.data.semi_supervised import check_labels, warn_of_missing
-from zoo.data.spec import FieldSpec, named_fields
+from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.base import LatentVariableModel
 from zoo.models.inputs import as_classes
@@ -79,9 +79,9 @@ class Labelled(LatentVariableModel):
     def fit(self, x=None, y=None, *args, **kwargs):
         """Keras' `fit`; arrays without any label are refused, and a class without one is named in a warning."""
         if is_arrays(x):
-            self.accept(x, y)
-            labels = named_fields((x, y), self.data_spec).get(self.label)
-            if labels is not None:
+            fields = self.accept(x, y)
+            if isinstance(fields, dict) and self.label in fields:
+                labels = fields[self.label]
                 labels = np.asarray(as_classes(tf.convert_to_tensor(labels), self.data_spec[self.label]))
                 check_labels(labels, self.num_classes)
                 warn_of_missing(labels, self.num_classes)
@@ -161,13 +161,13 @@ class LabelledGenerator(Labelled):
         y = latents.get(self.label, condition.get(self.label))
         return {self.fields_of("data")[0]: self.likelihood(latents["z"], y)}
 
-    def draw(self, seeds, condition):
+    def draw(self, seeds, condition, temperature=1.0):
         """z [N, D] and y int [N]: the label of the condition, and where it is -1 or missing one drawn from p(y)."""
         parts, y = tf.unstack(split_rows(seeds, 3)), condition.get(self.label)
         drawn = uniform_int_rows(parts[0], self.num_classes)
         if y is not None:
             drawn = tf.where(y < 0, drawn, y) if y.dtype.is_integer else self.filled(y, self.one_hot(drawn))
-        return {"z": self.code_prior.draw(parts[2]), self.label: drawn}
+        return {"z": self.drawn_code(parts[2], temperature), self.label: drawn}
 
 
 def centring(trace):

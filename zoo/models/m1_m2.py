@@ -203,12 +203,12 @@ class M1M2(LabelledGenerator, VAE):
             return {self.fields_of("data")[0]: self.decoded(latents["z1"])}
         return super().likelihoods(latents, condition)
 
-    def draw(self, seeds, condition):
+    def draw(self, seeds, condition, temperature=1.0):
         """z [N, D], y int [N] as the m2 draws them, and z1 [N, D1] given them."""
-        drawn = super().draw(seeds, condition)
+        drawn = super().draw(seeds, condition, temperature)
         normal = self.m2.likelihood(drawn["z"], drawn[self.label]).distribution
         noise = normal_rows(split_rows(seeds, 3)[1], [self.latent_dim])
-        return {**drawn, "z1": normal.mean() + normal.stddev() * noise}
+        return {**drawn, "z1": normal.mean() + temperature * normal.stddev() * noise}
 
     @property
     def latent_spec(self):

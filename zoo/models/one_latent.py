@@ -90,8 +90,13 @@ class OneLatent(EncoderDecoder):
     def likelihoods(self, latents, condition):
         return {self.fields_of("data")[0]: self.likelihood(latents["z"], **condition)}
 
-    def draw(self, seeds, condition):
-        return {"z": self.code_prior.draw(seeds)}
+    def draw(self, seeds, condition, temperature=1.0):
+        return {"z": self.drawn_code(seeds, temperature)}
+
+    def drawn_code(self, seeds, temperature):
+        """[N, *latent_shape]: draws from the prior of z, its scales multiplied by a temperature."""
+        prior = self.code_prior
+        return prior.draw(seeds) if temperature == 1 else prior.tempered(seeds, temperature)
 
     # Beginning from another model
 

@@ -18,12 +18,12 @@ class Saving:
 
     def save(self, filepath, overwrite=True, **kwargs):
         """Keras' `save` into a .keras file, whole or not at all; `keras.models.load_model` reads it."""
-        path = pathlib.Path(filepath)
+        path = pathlib.Path(filepath).expanduser()
         if path.suffix in (".h5", ".hdf5"):
             raise InvalidInput("a whole model in HDF5 cannot be read again: name a .keras file, or use zoo.save")
         self.check_whole()
         if path.suffix != ".keras" or kwargs.get("zipped") is False or (path.exists() and not overwrite):
-            super().save(filepath, overwrite=overwrite, **kwargs)  # Keras refuses the name, or asks
+            super().save(path, overwrite=overwrite, **kwargs)  # Keras refuses the name, or asks
         else:
             with atomic(path) as temporary:
                 super().save(temporary, **kwargs)

@@ -67,8 +67,8 @@ class VampVAE(VAE):
     def by_rows(self):
         return False  # the prior is made anew in each pass, which takes longer than sharing the rows saves
 
-    def draw(self, seeds, condition):
-        return {"z": self.prior().sample_rows(seeds)}
+    def draw(self, seeds, condition, temperature=1.0):
+        return {"z": self.prior().sample_rows(seeds, temperature)}
 
     def plane(self, probabilities):
         raise InvalidInput("a vamp_vae has no quantiles: a grid needs a standard_normal or flow prior")

@@ -5,6 +5,8 @@ import tensorflow as tf
 
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.guards import check_memory, check_temperature
+from zoo.models.inputs import padded
 from zoo.randomness import as_seed
 
 
@@ -45,6 +47,7 @@ class Verbs:
         check_positive(steps=steps)
         self.require("interpolate", ["decoder"])
         ends = [self.inputs_of(x, condition) for x in (x0, x1)]
+        check_memory(f"{steps} steps", steps * len(next(iter(ends[0].values()))), self.row_size)
         start, stop = (self.code(inputs) for inputs in ends)
         given = self.condition_of(ends[0])
         places = tf.unstack(tf.linspace(0.0, 1.0, steps))
@@ -61,20 +64,25 @@ class Verbs:
         self.require("log_prob", ["bound"])
         return self(self.inputs_of(x, condition), num_samples=num_samples, seed=seed).log_marginal
 
-    def simulate(self, n, seed=None, mean=False, **condition):
+    def simulate(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
+        tempered = {} if temperature == 1 else {"temperature": check_temperature(self, temperature)}
         self.require("sample", ["prior"])
+        check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
         given = self.condition_of(self.inputs(**self.given(n, condition)))
-        latents = self.draw(tf.random.split(latent_seed, n), given)
+        latents = self.draw(tf.random.split(latent_seed, n), given, **tempered)
         likelihoods = self.likelihoods(latents, given)
         found = {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
         return latents, single(found)
 
-    def sample(self, n, seed=None, mean=False, **condition):
-        """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z."""
-        return self.simulate(n, seed, mean, **condition)[1]
+    def sample(self, n, seed=None, mean=False, temperature=1.0, **condition):
+        """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z.
+
+        The scales of p(z) are multiplied by the temperature: below 1 draws are more typical, and less varied.
+        """
+        return self.simulate(n, seed, mean, temperature, **condition)[1]
 
     def given(self, n, condition):
         """The condition of n draws, one value standing for all of them; another length is refused."""
@@ -91,6 +99,7 @@ class Verbs:
 
     def named(self, x):
         """The data fields by name: x is the first of them, or a dict."""
+        x = padded(x, self.data_spec)
         return x if isinstance(x, dict) else {self.fields_of("data")[0]: x}
 
     def inputs_of(self, x, condition):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from zoo.data import list_datasets
 from zoo.errors import InvalidInput, OutputExists, choose
-from zoo.files import json_bytes, locked, read_json, sha256, write_bytes, writing
+from zoo.files import json_bytes, locked, parse_json, read_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, checked_card
 from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere, is_fetched
 
@@ -25,6 +25,8 @@ PACKAGE = pathlib.Path(__file__).parent.parent
 LOCK = ".saving"
 WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
+ONE_FILE = (".keras", ".h5", ".hdf5")
+BEGUN_IN = "begun_in"  # of a run's preset: the folder from which its relative paths lead
 DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
 
 
@@ -52,7 +54,7 @@ def locate(name):
     """
     if is_elsewhere(name):
         return fetch_folder(name)
-    path = pathlib.Path(name)
+    path = pathlib.Path(name).expanduser()
     try:
         has_card, is_folder = (path / CARD).is_file(), path.is_dir()
     except (OSError, ValueError):  # a name too long for a path, or with a NUL
@@ -62,6 +64,8 @@ def locate(name):
         return path
     if is_folder:
         raise InvalidInput(f"{path} holds no card.json: it is not a saved model")
+    if path.suffix in ONE_FILE:
+        raise InvalidInput(f"{path} is no folder with a card: keras.models.load_model reads .keras files")
     choices = {known: folder() / known for known in list_recipes()}
     return choose("pretrained model", str(name), choices)
 
@@ -159,6 +163,7 @@ def check_preset(content):
 def checked_preset(preset):
     """A preset, checked; one that is nothing but stages becomes what its last stage says, with those before it."""
     check_preset(preset)
+    preset = {key: value for key, value in preset.items() if key != BEGUN_IN}
     *earlier, last = preset.get("stages") or [{}]
     return preset if {"model", "from"} & preset.keys() else {**preset, **last, "stages": earlier}
 
@@ -232,20 +237,13 @@ def save(
     Raises:
         OutputExists: the folder holds a model and `overwrite` is False.
     """
-    directory = pathlib.Path(directory)
+    directory = pathlib.Path(directory).expanduser()
+    if directory.suffix in ONE_FILE:
+        raise InvalidInput(f"zoo.save writes a folder: name one, or write a .keras file by model.save, got {directory}")
     if not overwrite:
         refuse_existing(directory)
     content = model.weights_bytes()
-    written = {
-        "format": FORMAT,
-        "name": directory.resolve().name,
-        "model": model.registry_name,
-        "config": model.get_config(),
-        "date": datetime.date.today().isoformat(),
-        "versions": versions(),
-        **(card or {}),
-    }
-    check_bounds(written, directory)
+    written = check_saved(model, directory, card)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     with locked(directory / LOCK):
@@ -260,6 +258,26 @@ def save(
         for unused in {*WEIGHTS} - {file}:  # files of these names are its own, whatever the old card said
             (directory / unused).unlink(missing_ok=True)
     return written
+
+
+def check_saved(model, directory, card=None):
+    """The card that `save` writes, without its weights.
+
+    Raises:
+        InvalidInput: it holds what is no JSON, or exceeds the bounds within which `load` reads one.
+    """
+    card = {
+        "format": FORMAT,
+        "name": directory.resolve().name,
+        "model": model.registry_name,
+        "config": model.get_config(),
+        "date": datetime.date.today().isoformat(),
+        "versions": versions(),
+        **(card or {}),
+    }
+    card = parse_json(json_bytes(card), "the card")  # what is not plain becomes plain
+    check_bounds(card, f"the card of {directory.name}")
+    return card
 
 
 def refuse_existing(directory):

@@ -22,6 +22,14 @@ class Prior(keras.layers.Layer):
         """[N, D]: for each row of seeds, int32 [N, 2], what `distribution().sample(seed=row)` draws."""
         return tf.vectorized_map(lambda row: self.distribution().sample(seed=row), seeds)
 
+    def tempered(self, seeds, temperature):
+        """[N, D]: as `draw`, with scales that are multiplied by a temperature.
+
+        Raises:
+            InvalidInput: a prior without scales.
+        """
+        raise InvalidInput(f"a {type(self).__name__} has no scale for a temperature: a standard_normal or mixture has")
+
     def between(self, start, stop, place):
         """[..., D]: the point on the way from `start` to `stop` at `place` in [0, 1]: on a straight line."""
         return start + place * (stop - start)
@@ -53,6 +61,9 @@ class StandardNormal(Prior):
 
     def draw(self, seeds):
         return normal_rows(seeds, self.shape)
+
+    def tempered(self, seeds, temperature):
+        return temperature * self.draw(seeds)
 
     def quantiles(self, probabilities):
         return tf.math.ndtri(probabilities)

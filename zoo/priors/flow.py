@@ -5,7 +5,7 @@ import tensorflow as tf
 from zoo.distributions import FlowDistribution
 from zoo.errors import check_positive, check_widths
 from zoo.networks.conditioners import affine_couplings
-from zoo.priors.base import StandardNormal
+from zoo.priors.base import Prior, StandardNormal
 from zoo.registry import PRIORS
 
 
@@ -32,6 +32,8 @@ class CouplingFlow(StandardNormal):
 
     def draw(self, seeds):
         return self.distribution().push(super().draw(seeds))[0]
+
+    tempered = Prior.tempered
 
     def quantiles(self, probabilities):
         return self.distribution().push(super().quantiles(probabilities))[0]

@@ -37,3 +37,6 @@ class GaussianMixture(Prior):
 
     def draw(self, seeds):
         return self.distribution().sample_rows(seeds)
+
+    def tempered(self, seeds, temperature):
+        return self.distribution().sample_rows(seeds, temperature)

@@ -69,10 +69,10 @@ def opened(model, data):
     return open_source(data["name"], labels=takes_labels(model.data_spec) and data.get("label", True), like=data)
 
 
-def name_data(model, data, fresh):
-    """Write into a preset's data what their names stand for: all of it for a `fresh` run, else what is missing."""
+def names_of(model, data, fresh):
+    """What a preset's data are to keep of the names in them: all of it for a `fresh` run, else the rate alone."""
     found = opened(model, {"division": "name", **data} if fresh else data).about()
-    data |= found if fresh else {key: found[key] for key in ("rate",) if key in found}
+    return found if fresh else {key: found[key] for key in ("rate",) if key in found}
 
 
 def describe(data):

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import os
 import pathlib
 from typing import NamedTuple
 
@@ -12,12 +13,12 @@ from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.precision import computing
-from zoo.pretrained.store import checked_preset
+from zoo.pretrained.store import BEGUN_IN, check_saved, checked_preset
 from zoo.quiet import say_once, waiting
 from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.cluster import strategy_of
-from zoo.training.data import datasets, describe, name_data, said_of, to_adapt
+from zoo.training.data import datasets, describe, names_of, said_of, to_adapt
 from zoo.training.distribute import check_batch_size, fit_together, is_chief, same_everywhere, scope, sizes, workplace
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
@@ -27,7 +28,7 @@ from zoo.training.timing import TimingLogger, timing
 from zoo.training.trackers import PROFILED, TRACKERS, specs_of
 
 RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
-SAID = ("from", "stages", "reference", "target", "notes")  # what a card has of its preset as it is
+SAID = ("from", "stages", "reference", "target", "notes")
 
 
 def train(
@@ -72,7 +73,7 @@ def train(
         WorkerLost: of several hosts one is gone; the last checkpoint is untouched.
     """
     strategy = strategy_of(distribute)
-    with workplace(strategy, pathlib.Path(directory), resume) as folder, scope(strategy):
+    with workplace(strategy, pathlib.Path(directory).expanduser(), resume) as folder, scope(strategy):
         watched = Watched(tensorboard, profile, verbose and is_chief(strategy))
         return run(folder, preset, strategy, watched, resume, overwrite, epochs)
 
@@ -87,16 +88,19 @@ class Watched(NamedTuple):
 
 def run(directory, preset, strategy, watched, resume, overwrite, epochs):
     """`train` in this process' own folder; `strategy` shares the batches, None for one device."""
-    preset = checked_preset(read_json(directory / RUN) if resume else copy.deepcopy(preset))
+    preset = read_json(directory / RUN) if resume else copy.deepcopy(preset)
+    begun_in = preset.get(BEGUN_IN) if resume and isinstance(preset, dict) else os.getcwd()
+    preset = checked_preset(preset)
     if epochs is not None:
         preset = longer(preset, epochs)
     specs_of("tensorboard" if watched.tensorboard or watched.profile else None)
-    stages = stages_of(directory, preset)
+    stages = stages_of(directory, preset, begun_in)
     ready, models = [], {}
     for stage in stages:  # all of them, so that a mistake in the last is found before the first is trained
         with waiting(f"preparing {stage.model} and its data"):
             ready.append(prepared(stage, models, strategy, fresh=not resume))
         models[stage.name] = ready[-1][0]
+        check_saved(ready[-1][0], stage.folder, {**said_of_run(stage), **kept_of(preset)})
     same_everywhere(strategy, preset=preset, data=[steps for _, (_, _, steps) in ready])
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
@@ -104,7 +108,7 @@ def run(directory, preset, strategy, watched, resume, overwrite, epochs):
         if not resume:
             output_folder(directory, overwrite, kept=[LOCK])
         if not resume or epochs is not None:
-            write_json(directory / RUN, preset)
+            write_json(directory / RUN, {**preset, BEGUN_IN: begun_in})
         return train_stages(directory, preset, stages, ready, resume, strategy, watched)
 
 
@@ -153,8 +157,9 @@ def prepared(stage, models, strategy, fresh=False):
     with computing(recipe.precision):
         model = stage.build(source)
     recipe.check_scalars(model)
-    name_data(model, stage.entry["data"], fresh)
-    return model, datasets(model, stage.entry["data"], recipe, epochs_done=0)
+    for data in (stage.data, stage.entry["data"]):
+        data |= names_of(model, stage.data, fresh)
+    return model, datasets(model, stage.data, recipe, epochs_done=0)
 
 
 def settled(stage, model, data, strategy):
@@ -175,7 +180,7 @@ def fit(stage, model, data, resume, strategy, watched):
     if stage.goes_on:
         model.steps.assign(0)  # schedules and averages begin anew
     elif not (resume and Checkpoint(folder, {}).exists):
-        model.adapt(to_adapt(model, stage.entry["data"], recipe))
+        model.adapt(to_adapt(model, stage.data, recipe))
     model.compile(
         recipe.make_optimizer(steps),
         jit_compile=recipe.jit_compile,
@@ -188,7 +193,7 @@ def fit(stage, model, data, resume, strategy, watched):
         callback.set_model(model)
     epoch = checkpoint.restore() if resume else 0
     if epoch:
-        train_data, _, _ = datasets(model, stage.entry["data"], recipe, epochs_done=epoch)
+        train_data, _, _ = datasets(model, stage.data, recipe, epochs_done=epoch)
     calls = (recipe.epochs - epoch) * (steps // recipe.updates_together(steps))
     if watched.profile and calls < PROFILED[0]:
         raise InvalidInput(f"the profiler records from call {PROFILED[0]} on, and this run makes {calls}")
@@ -238,10 +243,22 @@ def card_of(stage, preset, epochs, took):
     if stage.goes_on:
         epochs += pretrained.read_card(stage.origin).get("epochs_trained", 0)
     return {
-        "data": describe(stage.entry["data"]),
-        "recipe": {**dataclasses.asdict(stage.recipe), "callbacks": None},  # who watched is no part of what was made
-        "seed": stage.recipe.seed,
+        **said_of_run(stage),
         "epochs_trained": epochs,
         **({"timing": took} if took else {}),
-        **{key: preset[key] for key in SAID if key in preset},
+        **kept_of(preset),
     }
+
+
+def said_of_run(stage):
+    """What a card says of a run that is known before it."""
+    return {
+        "data": {**describe(stage.data), "name": stage.entry["data"]["name"]},
+        "recipe": {**dataclasses.asdict(stage.recipe), "callbacks": None},  # who watched is no part of what was made
+        "seed": stage.recipe.seed,
+    }
+
+
+def kept_of(preset):
+    """What a card has of its preset as it is."""
+    return {key: preset[key] for key in SAID if key in preset}

@@ -5,6 +5,7 @@ import math
 import keras
 
 from zoo.errors import InvalidInput, check_positive, choose
+from zoo.quiet import say_once
 from zoo.registry import Registry
 
 SCHEDULES = Registry("schedule")
@@ -41,6 +42,15 @@ class Schedule(keras.callbacks.Callback):
 
     def on_test_end(self, logs=None):
         self.scalar.assign(self.held)
+
+    def on_train_end(self, logs=None):
+        steps = int(self.model.steps.numpy())
+        now, end = self.at(steps), self.at(math.inf)
+        if not math.isclose(now, end, rel_tol=0.01):
+            say_once(
+                f"{self.variable} is {now:.3g} after {steps} updates, and its schedule ends at {end:.3g}: "
+                "give the schedule fewer steps, or train for more epochs"
+            )
 
 
 @SCHEDULES.register("linear")

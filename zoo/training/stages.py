@@ -12,11 +12,14 @@ last stage can so fit a prior to the codes of the first:
      "recipe": {"kept": ["encoder", "posterior", "decoder"]}, ...}
 """
 
+import glob
+import os
 import pathlib
 from typing import NamedTuple
 
 from zoo import pretrained
 from zoo.creation import create, model_class
+from zoo.data import list_datasets
 from zoo.errors import InvalidInput, nearest
 from zoo.pretrained.store import PRESET, stage_name
 from zoo.registry import check_arguments
@@ -27,7 +30,8 @@ class Stage(NamedTuple):
     """One training: what it is called, where its run is, what is trained and how.
 
     `origin` is the name or folder of the model it begins from, or None, `begin` the name by which the preset calls it,
-    and `goes_on` says whether that is a model of the same class. `entry` is what the preset says of the stage.
+    and `goes_on` says whether that is a model of the same class. `entry` is what the preset says of the stage, and
+    `data` its data with their place as it is seen from here.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Stage(NamedTuple):
     origin: str | pathlib.Path | None
     goes_on: bool
     entry: dict
+    data: dict
 
     def build(self, source=None):
         """The stage's model, with what it takes over from `source`, the model that it begins from."""
@@ -54,8 +59,11 @@ class Stage(NamedTuple):
         return model
 
 
-def stages_of(directory, preset):
+def stages_of(directory, preset, begun_in=None):
     """The stages of a preset, each checked as far as that goes without its data; the last one's folder is `directory`.
+
+    Args:
+        begun_in: the folder from which the preset's relative paths lead, None for this one.
 
     Raises:
         InvalidInput: keys that a preset has not, stages of one name or without one, a stage that begins from a later
@@ -69,11 +77,11 @@ def stages_of(directory, preset):
     for entry in (*earlier, last):
         name = entry.get("name")
         folder = directory if entry is last else directory / name
-        stages[name] = stage_of(name, folder, entry, stages, names)
+        stages[name] = stage_of(name, folder, entry, stages, names, begun_in)
     return list(stages.values())
 
 
-def stage_of(name, folder, entry, earlier, names):
+def stage_of(name, folder, entry, earlier, names, begun_in):
     """A `Stage` of an entry, which may begin from one of the stages `earlier`."""
     owner = f"stage {name!r}" if name else "a preset"
     check_arguments(owner, entry, ["name", *(key for key in PRESET if key != "stages")])
@@ -84,13 +92,23 @@ def stage_of(name, folder, entry, earlier, names):
     if "name" not in entry["data"]:
         raise InvalidInput(f"the data of {owner} lack a name, of a data set, a folder or a file")
     model, origin, goes_on = entry.get("model"), None, False
+    data = {**entry["data"], "name": located(entry["data"]["name"], begun_in, list_datasets())}
     if begin:
+        begin = located(begin, begun_in, [*names, *pretrained.list_pretrained()])
         origin, its_model, its_config = origin_of(begin, owner, earlier, names)
         model = model or its_model
         goes_on = model_class(model)[0] is model_class(its_model)[0]
         config = {**its_config, **config} if goes_on else config
     config = {"seed": recipe.seed, **config}
-    return Stage(name, folder, model, config, recipe, begin, origin, goes_on, entry)
+    return Stage(name, folder, model, config, recipe, begin, origin, goes_on, entry, data)
+
+
+def located(path, folder, names):
+    """A path that leads from a folder, seen from here; those of `names`, and what that folder has not, as they are."""
+    if folder is None or path in names or os.path.abspath(folder) == os.getcwd():
+        return path
+    there = os.path.join(folder, path)
+    return there if os.path.exists(there) or glob.glob(os.path.join(glob.escape(folder), path)) else path
 
 
 def origin_of(begin, owner, earlier, names):
