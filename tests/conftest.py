@@ -13,7 +13,7 @@ import zlib
 
 import pytest
 
-TURNS = 7  # days in which each slow test has its turn
+TURNS = 10  # days in which each slow test has its turn
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))
 MOST_GIGABYTES, MOST_OF_ALL = 6.0, 8.0  # of a plain run, and with --all: TensorFlow keeps every graph it has compiled
@@ -21,7 +21,7 @@ MOST_GIGABYTES, MOST_OF_ALL = 6.0, 8.0  # of a plain run, and with --all: Tensor
 
 def pytest_addoption(parser):
     parser.addoption("--all", action="store_true", help="the slow tests too: every configuration, export and notebook")
-    parser.addoption("--daily", action="store_true", help="a seventh of the slow tests, others each day")
+    parser.addoption("--daily", action="store_true", help="a tenth of the slow tests, others each day")
 
 
 def pytest_xdist_auto_num_workers(config):

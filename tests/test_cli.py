@@ -281,6 +281,7 @@ def test_evaluate_prints_numbers_for_programs_and_people(zoo, run_folder):
     assert difference["value"] == 0
 
 
+@pytest.mark.slow
 def test_annealed_chains_add_to_the_card(zoo, run_folder, tmp_path):
     folder = shutil.copytree(run_folder, tmp_path / "run")
     short = ["--num-samples", 10, "--limit", 4, "--update-card"]
@@ -315,6 +316,7 @@ def test_plot(zoo, run_folder, tmp_path, kind):
         image.verify()
 
 
+@pytest.mark.slow
 def test_export_writes_both_formats_and_checks_them(zoo, run_folder, tmp_path):
     code, out, _ = zoo("export", run_folder, "--output", tmp_path, "--verify")
     assert code == 0

@@ -1,6 +1,7 @@
 """What every model of the registry keeps to, in each of its class' examples: one body each."""
 
 import contextlib
+import functools
 import json
 
 import elsewhere
@@ -20,7 +21,7 @@ FAMILIES = {(name, example) for name, example in FIRST if model_class(name)[0].r
 CASES = sorted(FIRST | {(name, example) for name, _ in FAMILIES for example in model_class(name)[0].examples()})
 FAMILIES |= {("vae", "masked, penalties")}
 
-each = pytest.mark.parametrize("case", tiered(CASES, FIRST.__contains__, "-".join))
+each = pytest.mark.parametrize("case", tiered(CASES, FAMILIES.__contains__, "-".join))
 ALONE = [("vae", "mlp"), ("vae", "masked, penalties")]
 KINDS = {
     case for case in FAMILIES if case[0] in ("vae", "conditional_vae", "lvae", "m2", "jmvae")
@@ -37,12 +38,18 @@ def made(case, **config):
     return zoo.create(name, **{**model_class(name)[0].examples()[example], **config})
 
 
+@pytest.fixture(scope="module")
+def unchanged():
+    """case -> a model that tests look at and leave as it is."""
+    return functools.lru_cache(made)
+
+
 # ---------------------------------------------------------------- the trace
 
 
 @each
-def test_every_term_is_per_draw_value_and_example_and_finite(case):
-    model = made(case)
+def test_every_term_is_per_draw_value_and_example_and_finite(case, unchanged):
+    model = unchanged(case)
     trace = model(random_batch(model, 5), num_samples=7, seed=seed(1))
     values = trace.log_mass.shape[1]
     assert trace.log_mass.shape == (1, values, 5)
@@ -74,7 +81,7 @@ def test_every_trainable_weight_gets_a_gradient(case):
 
 
 @each
-@pytest.mark.parametrize("rows", [5, 2])  # for three cores: 1, 2 and 2, or too few
+@pytest.mark.parametrize("rows", [5, pytest.param(2, marks=pytest.mark.slow)])  # for three cores, or too few
 def test_cores_that_share_a_batch_take_the_gradients_of_one(case, rows, monkeypatch):
     model = shaken(made(case, num_samples=2))
     model.compile("sgd", jit_compile=False)
@@ -107,9 +114,9 @@ def test_eager_graph_and_xla_agree(case):
 
 
 @each
-def test_no_product_of_matrices_broadcasts_one_over_leading_axes(case):
+def test_no_product_of_matrices_broadcasts_one_over_leading_axes(case, unchanged):
     """With oneDNN TensorFlow's reads and writes past its buffers there, up to 2.21 (its issue 117700)."""
-    model = made(case)
+    model = unchanged(case)
     call = tf.function(lambda x: model(x, num_samples=3, seed=seed(1)))
     graph = call.get_concrete_function(random_batch(model, 5)).graph
     for operation in graph.get_operations():
@@ -121,8 +128,8 @@ def test_no_product_of_matrices_broadcasts_one_over_leading_axes(case):
 
 
 @each
-def test_draws_are_decided_by_the_seed(case):
-    model = made(case)
+def test_draws_are_decided_by_the_seed(case, unchanged):
+    model = unchanged(case)
     x = random_batch(model)
     first, again, other = (model(x, num_samples=2, seed=seed(s)).latents for s in (1, 1, 2))
     for latent in first:
@@ -133,8 +140,8 @@ def test_draws_are_decided_by_the_seed(case):
 
 
 @each
-def test_rows_do_not_know_each_other(case):
-    model = made(case)
+def test_rows_do_not_know_each_other(case, unchanged):
+    model = unchanged(case)
     x = random_batch(model)
     latents = model(x, num_samples=2, seed=seed(1)).latents
     whole, _ = model.log_joint(latents, x)
@@ -297,8 +304,8 @@ def test_exports_say_what_the_model_says_where_there_is_no_zoo(case, exported):
 
 
 @each
-def test_uint8_images_are_their_255th_part(case):
-    model = made(case)
+def test_uint8_images_are_their_255th_part(case, unchanged):
+    model = unchanged(case)
     fields = random_batch(model)
     levels = np.round(fields.pop("x").numpy() * 255).astype("uint8")
     given = {name: value for name, value in fields.items() if name in model.conditions}
@@ -314,8 +321,8 @@ def test_uint8_images_are_their_255th_part(case):
 
 
 @each
-def test_interpolation_ends_at_the_reconstructions(case):
-    model = made(case)
+def test_interpolation_ends_at_the_reconstructions(case, unchanged):
+    model = unchanged(case)
     if "decoder" not in model.offers:
         with pytest.raises(InvalidInput, match="interpolate needs a decoder of latents alone"):
             model.interpolate(random_batch(model), random_batch(model))

@@ -114,6 +114,7 @@ def test_an_untrained_model_is_as_steady_with_48_levels_as_with_3():
         assert many < 3 * few
 
 
+@pytest.mark.slow
 def test_what_is_computed_again_gives_the_same_gradients_in_a_graph():
     found = []
     for again in (False, True):

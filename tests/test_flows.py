@@ -32,7 +32,11 @@ KINDS = {
     "spline": {"name": "spline", **NETWORK, "num_bins": 4, "limit": 3.0},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
-each_way = pytest.mark.parametrize("amortized", [True, False], ids=["amortized", "free"])
+WAYS = [(kind, amortized) for amortized in (True, False) for kind in KINDS]
+each_way = pytest.mark.parametrize(
+    ("kind", "amortized"),
+    tiered(WAYS, lambda way: way[1] or way[0] == "planar", lambda way: f"{way[0]}-{'amortized' if way[1] else 'free'}"),
+)
 
 
 def flow_vae(kind, amortized=True, latent_dim=3, **config):
@@ -78,7 +82,6 @@ def identity(model, kind):
         weight.assign(weight * keep.ravel())
 
 
-@each_kind
 @each_way
 def test_with_identity_layers_it_is_the_plain_vae(kind, amortized):
     plain, model = small("vae"), shake(flow_vae(kind, amortized))
@@ -95,7 +98,6 @@ def test_with_identity_layers_it_is_the_plain_vae(kind, amortized):
     np.testing.assert_allclose(encoded["z_scale"], plainly["z_scale"], atol=1e-6)
 
 
-@each_kind
 @each_way
 def test_it_starts_near_the_plain_vae_with_its_weights(kind, amortized):
     plain, model = small("vae"), flow_vae(kind, amortized)
@@ -122,7 +124,6 @@ def test_the_layers_are_amortised_or_not(kind):
         np.testing.assert_array_equal(scale(posterior), posterior.distribution.stddev())
 
 
-@each_kind
 @each_way
 def test_a_draw_has_the_density_of_its_point(kind, amortized):
     """log q from the forward pass, and through the inverse of every layer."""
@@ -147,7 +148,8 @@ def test_probabilities_of_all_images_sum_to_one(kind):
     assert abs(weight.mean(0).sum() - 1) < 4 * error
 
 
-@pytest.mark.parametrize("kind", tiered(KINDS, ["planar"].__contains__))
+@pytest.mark.slow
+@each_kind
 def test_it_trains_under_xla(kind):
     model = flow_vae(kind)
     model.compile("adam", jit_compile=True)
@@ -221,7 +223,7 @@ def test_probabilities_under_a_prior_sum_to_one_and_are_the_frequencies_of_sampl
     assert np.all(abs(counts / DRAWS - probability) < 5 * noise)
 
 
-@pytest.mark.parametrize("name", ["vae", *PRIORS])
+@pytest.mark.parametrize("name", tiered(["vae", *PRIORS], ["vae", "flow_prior_vae"].__contains__))
 def test_a_priors_draws_by_row_are_those_of_each_rows_seed(name):
     """And without a loop, but for the mixtures whose components are no diagonal Gaussians."""
     model = lively_prior(name, **PRIORS.get(name, {}))

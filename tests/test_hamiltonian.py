@@ -210,6 +210,7 @@ def test_the_gradient_of_the_bound_is_that_of_finite_differences_in_one_dimensio
         assert (sides[0] - sides[1]) / (2 * size) == pytest.approx(expected, rel=0.03, abs=2e-3), variable.path
 
 
+@pytest.mark.slow
 def test_diverging_trajectories_are_printed_and_training_stays_finite():
     model = moving(small("hvi_vae", max_step_size=1e6, step_size=1.0, leapfrog_steps=3), 9e5)
     model.compile("sgd")

@@ -3,6 +3,8 @@
 z_t ~ N(a z_t-1, 1), z_0 = 0,   x_t ~ N(z_t, 0.5^2),   q(z_t | z_t-1, x_t) = N(a z_t-1 + pull x_t, 1)
 """
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -11,6 +13,7 @@ from support import seed
 
 import zoo
 from zoo.errors import InvalidInput
+from zoo.evaluation.sequences import filtered
 from zoo.models.particles import ancestors, effective_size
 from zoo.models.sequence import LatentSequenceModel
 
@@ -88,6 +91,36 @@ def fivo(threshold, **kwargs):
 def test_the_filter_estimates_the_likelihood_without_bias(threshold):
     ratio = np.exp(estimates(fivo(threshold, pull=0.2), 20_000, 4).log_marginal - kalman(X, 0.9))
     assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(len(ratio))
+
+
+def test_whatever_beta_is_the_filter_estimates_the_likelihood():
+    model = fivo(0.5, pull=0.3)
+    x = tf.tile(tf.constant(X)[None, :, None], [10_000, 1, 1])
+    for beta in (0.2, 4.0):
+        model.beta.assign(beta)
+        found = {
+            "log_prob": model.log_prob(x, 8, seed=1, resample=True),
+            "predict_next": tf.reduce_sum(model.predict_next(x, 8, seed=1)[1], -1),
+            "fivo_per_step": filtered(model, SimpleNamespace(fields={"x": x[:200]}, start=0))["filtered"],
+        }
+        for name, value in found.items():
+            ratio = np.exp(value - kalman(X, 0.9))
+            assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(len(ratio)), (name, beta)
+
+
+def test_in_training_it_is_a_bound_on_the_likelihood_with_a_tempered_kl():
+    """The integral of p(x | z) p(z)^beta q(z)^(1 - beta), which is p(x) of latents that x pulls less."""
+    pull, steps = 0.3, len(X)
+    model = fivo(0.5, pull=pull, num_samples=16)
+    batch = {"x": tf.tile(tf.constant(X)[None, :, None], [20_000, 1, 1])}
+    bound = tf.function(lambda: model.objective(model.forward(batch, seed(1), training=True).trace))
+    moved = np.linalg.inv(np.eye(steps) - 0.9 * np.eye(steps, k=-1))
+    factor = np.linalg.cholesky(moved @ moved.T + NOISE**2 * np.eye(steps))
+    for beta in (0.2, 1.5):
+        model.beta.assign(beta)
+        truth = tfd.MultivariateNormalTriL(moved @ ((1 - beta) * pull * X), factor).log_prob(X.astype("float64"))
+        ratio = np.exp(bound() - float(truth) + beta * (1 - beta) * pull**2 * np.sum(X**2) / 2)
+        assert abs(ratio.mean() - 1) < 4 * ratio.std() / np.sqrt(len(ratio)) < 0.05, beta
 
 
 def test_the_bounds_are_below_the_likelihood_and_more_resampling_is_closer_to_it():

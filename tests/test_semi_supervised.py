@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import cost, lively, random_batch, seed, small
+from support import cost, lively, random_batch, seed, small, tiered
 
 import zoo
 from zoo import pictures
@@ -132,7 +132,7 @@ def test_the_classifier_of_m1_learns_from_labelled_rows_alone_and_its_vae_ignore
     assert all(np.any(g) for g in gradients(model, batch_of([0, 1, 2]), classifier(model)))
 
 
-@pytest.mark.parametrize("name", SEMI)
+@pytest.mark.parametrize("name", tiered(SEMI, {"m2"}.__contains__))
 def test_the_loss_does_not_depend_on_the_share_of_labelled_rows_in_a_batch(name):
     # The KL of z1 is estimated from its draws: many.
     draws, close = (3000, 2e-3) if name == "m1_m2" else (1, 1e-4)
@@ -263,7 +263,7 @@ def test_the_printed_kl_of_a_label_is_that_of_its_probabilities_from_equal_ones(
     np.testing.assert_allclose(sum(terms[f"kl_{n}"] for n in (*model.latent_names, "y")), terms["kl"], rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", SEMI)
+@pytest.mark.parametrize("name", tiered(SEMI, {"m2"}.__contains__))
 def test_evaluation_hides_labels_and_counts_errors(name):
     model = small(name)
     batch = batch_of([0, 1, 2, -1, 1, 1])
@@ -417,6 +417,7 @@ def test_labels_of_an_m1_do_not_steer():
         small("m1").sample(2, y=[0, 1])
 
 
+@pytest.mark.slow
 def test_a_trained_m2_has_pictures_of_styles_and_analogies(tmp_path):
     data = {"name": "digits", "split": "train", "limit": 64}
     config = {"data_shape": [8, 8, 1], "latent_dim": 2, "hidden_units": 8}

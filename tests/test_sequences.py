@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
-from support import assert_same, numbers, random_batch, seed, shaken, small
+from support import assert_same, numbers, random_batch, seed, shaken, small, tiered
 
 import zoo
 from zoo import evaluation
@@ -19,8 +19,12 @@ from zoo.networks.recurrent import cell_of, keep, scan
 NAMES = [name for name in zoo.list_models() if issubclass(model_class(name)[0], SequenceModel)]
 LATENT = [name for name in NAMES if model_class(name)[0].latent_names]
 each = pytest.mark.parametrize("name", NAMES)
-each_latent = pytest.mark.parametrize("name", LATENT)
 SIZES = {"data_shape": (None, 2), "state_dim": 3, "hidden_units": (4,), "seed": 1}
+
+
+def some(*names):
+    """A test of these models, and of the others with --all."""
+    return pytest.mark.parametrize("name", tiered(NAMES, names.__contains__))
 
 
 def made(name, **config):
@@ -63,7 +67,7 @@ def test_they_do_with_a_flow_as_posterior_too():
     assert abs(total.mean() - 1) < 4 * total.std() / 8**0.5 + 1e-4 < 0.05
 
 
-@each
+@some("vrnn", "srnn")
 def test_samples_are_as_frequent_as_the_model_says(name):
     model, x = made(name), every(2, 2)
     drawn = tf.reshape(model.sample(20_000, length=2, seed=1), [20_000, -1])
@@ -73,7 +77,7 @@ def test_samples_are_as_frequent_as_the_model_says(name):
     np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(expected.max() / 20_000) + 0.003)
 
 
-@each
+@some("vrnn")
 def test_endpoints_draw_the_same_distribution_row_by_row(name):
     model, rows = made(name), 4000
     method, inputs = model.endpoints["sample"]
@@ -181,7 +185,7 @@ def test_gradients_of_the_loop_are_those_of_its_steps_written_out(reverse, compi
 
 
 @pytest.mark.parametrize("bound", ["elbo", "fivo"])
-@each
+@some("vrnn", "srnn")
 def test_padding_changes_nothing(name, bound):
     if bound == "fivo" and name not in LATENT:
         return
@@ -200,7 +204,7 @@ def test_padding_changes_nothing(name, bound):
     assert not np.any(rebuilt[:, 3:])
 
 
-@each
+@some("vrnn", "srnn")
 def test_lengths_differ_in_a_batch_as_between_batches(name):
     model, x = made(name), random_batch(made(name), 3)["x"]
     whole, _ = model.log_joint(latents(model, x), {"x": x, "length": tf.constant([4, 2, 1])})
@@ -216,7 +220,7 @@ def latents(model, x):
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@each
+@some("vrnn", "srnn")
 def test_two_halves_with_the_state_carried_are_the_whole(name, cell):
     model = made(name, cell=cell)
     x = random_batch(model, 3, seed=2)["x"]
@@ -248,18 +252,42 @@ def test_truncation_stops_gradients_between_its_parts_and_nothing_else():
     assert any(np.abs(one - other).max() > 1e-4 for one, other in zip(untouched, found, strict=True))
 
 
+@some("vrnn", "srnn")
+def test_no_gradient_crosses_a_cut(name):
+    """Neither forwards along the states nor backwards through a smoother; the numbers stay."""
+    cut, whole = made(name, truncate=2), made(name)
+    x = random_batch(cut, 3, seed=2)["x"]
+
+    def derivative(model, part):
+        """How the latents and codes of two steps depend on x."""
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            _, found = model.unroll({"x": x})
+            chosen = sum(tf.reduce_sum(found[key][part]) for key in ("q_loc", "code", "p_loc"))
+        return np.abs(tape.gradient(chosen, x)).max((0, 2)), found
+
+    for part, other in ((slice(0, 2), slice(2, 4)), (slice(2, 4), slice(0, 2))):
+        (found, ours), (full, theirs) = (derivative(model, part) for model in (cut, whole))
+        assert not np.any(found[other]) and np.any(found[part])
+        assert np.any(full[other]) or (name not in ("srnn", "dmm") and part.start == 0)
+        assert_same(ours, theirs, atol=1e-6)
+
+
 # ---------------------------------------------------------------- verbs
 
 
-@each
-def test_the_next_steps_scores_add_up(name):
-    model = made(name)
-    batch = random_batch(model, 3)
-    mean, scores = model.predict_next(**batch, num_samples=50, seed=1)
-    assert mean.shape == (3, 4, 2)
-    expected = model.log_prob(**batch, num_samples=50, seed=1, resample=True)
-    np.testing.assert_allclose(tf.reduce_sum(scores, -1), expected, rtol=1e-5)
-    assert not np.any(scores[1, 3:])
+@some("srnn", "rnn_baseline")
+def test_predictions_add_up_to_the_probability_of_a_sequence_and_know_no_future(name):
+    model, x = made(name), every(2)
+    runs = [model.predict_next(x, num_samples=500, seed=i) for i in range(8 if name in LATENT else 1)]
+    total = np.array([tf.reduce_sum(tf.exp(tf.reduce_sum(scores, -1))) for _, scores in runs])
+    assert abs(total.mean() - 1) < 4 * total.std() / len(total) ** 0.5 + 1e-4 < 0.05
+    later = tf.concat([x[:, :1], 1 - x[:, 1:]], 1)
+    for found, same in zip(runs[0], model.predict_next(later, num_samples=500, seed=0), strict=True):
+        np.testing.assert_allclose(found[:, 0], same[:, 0], rtol=1e-5)
+        assert np.any(np.abs(found[:, 1] - same[:, 1]) > 1e-3) or found is runs[0][0]
+    padded = model.predict_next(x, num_samples=5, seed=1, length=tf.ones(16, tf.int32))[1]
+    assert np.all(padded[:, 0]) and not np.any(padded[:, 1:])
 
 
 def test_a_sequence_goes_on_from_where_it_ends():
@@ -273,7 +301,7 @@ def test_a_sequence_goes_on_from_where_it_ends():
     np.testing.assert_allclose(tf.reduce_mean(further[:, 0], 0), expected, atol=0.015)
 
 
-@each
+@some("vrnn", "srnn")
 def test_the_filter_is_the_steps_one_by_one_and_knows_no_future(name):
     model = made(name)
     batch = random_batch(model, 3)
@@ -315,7 +343,7 @@ def test_bad_input_is_said_in_one_line(call, said):
         call(model, random_batch(model, 3)["x"])
 
 
-@each
+@some("vrnn")
 def test_batches_of_other_lengths_are_predicted_and_encoded_together(name):
     model, x = made(name), every(3)[:6]
     batches = [{"x": x[:4], "length": [1, 3, 2, 3]}, {"x": x[4:, :2], "length": [2, 2]}]
@@ -338,7 +366,7 @@ def model_signature(model):
     return {name: tf.TensorSpec([None, *spec.shape], spec.dtype) for name, spec in model.data_spec.items()}
 
 
-@each
+@some("srnn", "rnn_baseline")
 def test_bounds_a_step_are_the_two_means(name):
     model, x = made(name), every(3)[:6]
     batch = {"x": x, "length": np.array([1, 2, 3, 3, 2, 1])}
@@ -353,6 +381,7 @@ def test_bounds_a_step_are_the_two_means(name):
         assert found["iwae_per_step"]["value"] == pytest.approx(entry["value"], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_comparison_of_sequences_is_that_of_their_bounds_a_step():
     pair, batch = [made("vrnn"), made("rnn_baseline")], {"x": every(3)[:6], "length": np.array([1, 2, 3, 3, 2, 1])}
     bounds = [zoo.evaluate(model, batch, num_samples=20)["iwae_per_step"]["value"] for model in pair]

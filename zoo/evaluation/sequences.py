@@ -1,7 +1,5 @@
 """The metrics of sequences: bounds on log p(x) for each of their steps, in nats."""
 
-import functools
-
 import tensorflow as tf
 
 from zoo.evaluation.importance import real_steps
@@ -16,19 +14,10 @@ def steps(model, batch):
     return {"steps": real_steps(model, batch.fields).sum(1)}
 
 
-@functools.lru_cache(maxsize=1)
-def particle_filter(model):
-    """(fields, seed) -> [B], the log of a particle filter's estimate of p(x), compiled once a model."""
-
-    def estimate(fields, seed):
-        return model.estimate(fields, PARTICLES, seed, resample=True).trace.log_marginal
-
-    return tf.function(estimate, reduce_retracing=True)
-
-
 def filtered(model, batch):
     """[B]: the log of a particle filter's estimate of p(x)."""
-    return {"filtered": particle_filter(model)(batch.fields, tf.constant([37, batch.start])).numpy()}
+    found = model.log_marginal(batch.fields, PARTICLES, tf.constant([37, batch.start]), resample=True)
+    return {"filtered": found.numpy()}
 
 
 def per_step(scores, values, **extra):

@@ -87,7 +87,7 @@ class DMM(LatentSequenceModel):
         return {"gates": self.from_data(self.encoder(x))}
 
     def evidence(self, seen, real, state):
-        return {"future": self.backward_cell.sweep(seen["gates"], real, reverse=True)}
+        return {"future": self.sweep(self.backward_cell, seen["gates"], real, reverse=True)}
 
     def transition(self, state):
         return self.move(state["z"])

@@ -12,24 +12,24 @@ tfd = tfp.distributions
 BLOCK = ("log_likelihood", "kl")
 
 
-def blocks_of(rows):
-    """What the filter carries beside a model's state: both log terms since the last resampling, [N, 1]."""
-    return {name: tf.zeros([rows, 1]) for name in BLOCK}
+def blocks_of(value):
+    """What the filter carries beside a model's state [N, ...]: both log terms since the last resampling, [N, 1]."""
+    return dict.fromkeys(BLOCK, tf.zeros([tf.shape(value)[0], 1]))
 
 
-def particle_body(model, draws, threshold, beta):
+def particle_body(model, step, draws, threshold, beta):
     """(a body for `scan` that steps, weighs and resamples, the outputs it adds).
 
     Args:
         model: a `SequenceModel`.
+        step: (state, the step's elements) -> (the next state, what is said).
         draws: how many particles each example has.
         threshold: the share of them that the effective sample size must reach, or they are resampled.
-        beta: what the KL counts in the weights.
+        beta: what the KL counts in the weights; the factors are of these weights where they have its KL too.
     """
 
     def body(state, each):
-        carried = {name: state[name] for name in state if name not in BLOCK}
-        new, said = model.step(carried, each)
+        new, said = step({name: state[name] for name in state if name not in BLOCK}, each)
         score = model.score_steps(model.decoded(said["code"]), each, each["real"])
         log_p = tf.reduce_sum(tfd.Normal(said["p_loc"], said["p_scale"]).log_prob(said["z"]), -1)
         kl = each["real"] * (said["log_q"] - log_p)

@@ -17,7 +17,8 @@ import tensorflow_probability as tfp
 from zoo.data.spec import TARGET, WEIGHT, FieldSpec
 from zoo.errors import InvalidInput, check_positive, check_widths
 from zoo.models.encoder_decoder import EncoderDecoder
-from zoo.models.sequence_loop import SequenceLoop, by_draw
+from zoo.models.particles import BLOCK
+from zoo.models.sequence_loop import SequenceLoop, by_draw, from_past, from_posterior
 from zoo.models.sequence_verbs import SequenceVerbs
 from zoo.networks.recurrent import cell_of, time_first
 from zoo.objectives.trace import Pass, Trace
@@ -185,25 +186,34 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
     # The contract
 
     def run(self, inputs, num_samples=None, training=None, seed=None, needs=()):
-        shape, filtering = tf.shape(self.image(inputs)), None
+        """The `Pass` of a batch; see `LatentVariableModel.run`.
+
+        Args:
+            training: None outside of Keras' steps. There a bound takes its terms tempered by beta, and so does
+                "resampling"; outside it is by the weights of the likelihood.
+            needs: "past" has every z_t drawn as if x ended at it.
+        """
+        batch, steps = tf.unstack(tf.shape(self.image(inputs))[:2])
         noise_seed, uniform_seed = tf.unstack(tf.random.split(seed, 2, alg="philox"))
-        size = [shape[1], num_samples * shape[0], self.latent_dim]
+        size, filtering = [steps, num_samples * batch, self.latent_dim], None
         noise = drawn(lambda size: tf.random.stateless_normal(size, noise_seed, alg="philox"), size)
         if "resampling" in needs:
-            size = [shape[1], shape[0]]
+            size = [steps, batch]
             uniform = drawn(lambda size: tf.random.stateless_uniform(size, uniform_seed, alg="philox"), size, axis=-1)
-            threshold = self.bound.keywords.get("threshold", 0.5)
-            filtering = {"uniform": uniform, "threshold": threshold, "beta": tf.convert_to_tensor(self.beta)}
-        return self.passed(inputs, num_samples, noise, seed, filtering)[0]
+            beta = 1.0 if training is None else tf.convert_to_tensor(self.beta)
+            filtering = (uniform, self.bound.keywords.get("threshold", 0.5), beta)
+        return self.passed(
+            inputs, num_samples, noise, seed, filtering, from_past if "past" in needs else from_posterior
+        )
 
-    def passed(self, inputs, draws, noise, seed, filtering=None, state=None):
-        """(the `Pass` of draws made of noise [T, draws * B, D], the state after it)."""
-        state, found = self.unroll(inputs, draws, state, filtering, noise=noise)
+    def passed(self, inputs, draws, noise, seed=None, filtering=None, pick=from_posterior):
+        """The `Pass` of draws made of noise [T, draws * B, D]."""
+        _, found = self.unroll(inputs, draws, None, filtering, pick, noise=noise)
         found = {name: by_draw(value, draws) for name, value in found.items()}
         real = self.real(inputs)
         p, q = tfd.Normal(found["p_loc"], found["p_scale"]), tfd.Normal(found["q_loc"], found["q_scale"])
         likelihood = self.decoded(found["code"])
-        blocks = {name: found[name] for name in ("log_likelihood", "kl", "ends") if filtering}
+        blocks = {name: found[name] for name in (*BLOCK, "ends") if filtering}
         if filtering:
             log_likelihood = {"x": tf.reduce_sum(blocks["ends"] * blocks["log_likelihood"], -1)}
         else:
@@ -219,9 +229,8 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
             kl_per_unit=dict.fromkeys(self.latent_names if self.normal_posterior else (), units),
             blocks=blocks,
         )
-        of = {name: (tfd.Independent(q, 2), tfd.Independent(p, 2)) for name in self.latent_names}
-        posterior, prior = ({name: pair[i] for name, pair in of.items()} for i in (0, 1))
-        return Pass(inputs, trace, seed, posterior, prior, {"x": likelihood}), state
+        posterior, prior = (dict.fromkeys(self.latent_names, tfd.Independent(one, 2)) for one in (q, p))
+        return Pass(inputs, trace, seed, posterior, prior, {"x": likelihood})
 
     def log_joint(self, latents, inputs):
         z = latents["z"]

@@ -1,20 +1,39 @@
-"""What one does with a model of sequences: verbs and endpoints over its loop, and the loop that simulates."""
+"""What one does with a model of sequences: verbs and endpoints over its loops."""
 
+import functools
 import itertools
-import math
+import threading
 import types
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.distributions import FlowPosterior, location, scale
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.sequence_loop import from_past, from_prior
 from zoo.models.verbs import renamed
-from zoo.networks.recurrent import keep, scan, time_first
+from zoo.networks.recurrent import time_first
 from zoo.numerics import apart
 from zoo.randomness import as_seed
 from zoo.rows import normal_rows, split_rows
+
+LOCK = threading.RLock()  # two threads in one graph may disturb each other
+
+
+def graphed(method):
+    """A method of tensors, which runs as a graph where it is called eagerly: made once a model and kind of tensors."""
+
+    @functools.wraps(method)
+    def call(self, *args, **settings):
+        if not tf.executing_eagerly():
+            return method(self, *args, **settings)
+        graphs = self.__dict__.setdefault("_graphs", {})
+        with LOCK:
+            if method not in graphs:
+                graphs[method] = tf.function(functools.partial(method, self), autograph=False, reduce_retracing=True)
+            return graphs[method](*args, **settings)
+
+    return call
 
 
 class SequenceVerbs:
@@ -27,10 +46,14 @@ class SequenceVerbs:
 
     # Inference
 
+    @graphed
     def located(self, inputs):
         """name -> [B, T, ...]: what the loop says at the posterior's locations, zeros in padding."""
-        real = self.real(inputs)
-        return {name: time_first(value) * expand(real, value) for name, value in self.unroll(inputs)[1].items()}
+        return self.without_padding(self.unroll(inputs)[1], self.real(inputs))
+
+    def without_padding(self, found, real):
+        """What a loop says, [T, N, ...], as [N, T, ...] with zeros where `real` [N, T] is 0."""
+        return {name: time_first(value) * expand(real, value) for name, value in found.items()}
 
     def locations(self, inputs):
         found = self.located(inputs)
@@ -57,6 +80,7 @@ class SequenceVerbs:
             raise InvalidInput("the data set is empty: it yields no batch")
         return keras.utils.pad_sequences(rows, dtype="float32", padding="post")
 
+    @graphed
     def rebuilt(self, inputs):
         mean = self.decoded(self.located(inputs)["code"]).mean()
         return mean * expand(self.real(inputs), mean)
@@ -67,11 +91,15 @@ class SequenceVerbs:
         Both are below it on average; the filter is the closer one for long sequences (Maddison et al. 2017).
         """
         check_positive(num_samples=num_samples)
-        return self.estimate(self.inputs_of(x, condition), num_samples, seed, resample).trace.log_marginal
+        return self.log_marginal(self.inputs_of(x, condition), num_samples, as_seed(seed), resample)
 
-    def estimate(self, inputs, num_samples, seed, resample):
+    @graphed
+    def log_marginal(self, inputs, num_samples, seed, resample):
+        return self.estimate(inputs, num_samples, seed, resample).trace.log_marginal
+
+    def estimate(self, inputs, num_samples, seed, resample, *needs):
         """The `Pass` of draws, of a particle filter with `resample`, which a model without latents does not need."""
-        needs = ("resampling",) if resample and "resampling" in self.offers else ()
+        needs += ("resampling",) if resample and "resampling" in self.offers else ()
         return self(inputs, num_samples=num_samples, seed=seed, needs=needs)
 
     def filter(self, x, **condition):
@@ -79,15 +107,31 @@ class SequenceVerbs:
         found = self.filtered(self.inputs_of(x, condition))
         return found["z"], found["z_scale"]
 
+    @graphed
+    def filtered(self, inputs):
+        """name -> [B, T, ...]: z, its scale, the prediction and the reconstruction of each step, of x so far."""
+        real = self.real(inputs)
+        found = self.online(self.without_padding(self.unroll(inputs, pick=from_past)[1], real))
+        return {name: value * expand(real, value) for name, value in found.items()}
+
+    def online(self, said):
+        """What a step of x, and those before it, say at their locations."""
+        prediction, reconstruction = (self.decoded(said[code]).mean() for code in ("ahead", "code"))
+        found = {"z": said["z"], "z_scale": said["q_scale"]} if self.latent_names else {}
+        return {**found, "prediction": prediction, "reconstruction": reconstruction}
+
     def predict_next(self, x, num_samples=100, seed=None, **condition):
         """([B, T, ...], [B, T]): the mean of each step given those before it, and its log score in nats.
 
         The mean is at the prior's location; the scores are a particle filter's estimates of log p(x_t | x_1..t-1),
-        which add up to its estimate of log p(x).
+        which add up to one of log p(x). Neither knows of later steps, so that those of x's beginning are the same.
         """
         check_positive(num_samples=num_samples)
-        inputs = self.inputs_of(x, condition)
-        p = self.estimate(inputs, num_samples, seed, resample=True)
+        return self.predicted(self.inputs_of(x, condition), num_samples, as_seed(seed))
+
+    @graphed
+    def predicted(self, inputs, num_samples, seed):
+        p = self.estimate(inputs, num_samples, seed, True, "past")
         exact = () if p.trace.blocks else self.score_steps(p.likelihood["x"], inputs, self.real(inputs))[0, 0]
         return self.filtered(inputs)["prediction"], p.trace.log_steps if p.trace.blocks else exact
 
@@ -97,17 +141,20 @@ class SequenceVerbs:
         """{"z": [N, T, D]}, zeros in padding; `condition` may have the length [N]."""
         rows, length = tf.shape(seeds)[0], condition.get("length")
         length = tf.fill([rows], self.data_shape[0] or self.sample_length) if length is None else length
-        found = self.simulated(self.start(rows), length, row_seeds=seeds)
-        return {name: found[name] for name in self.latent_names}
+        return self.simulated(self.start(rows), length, row_seeds=seeds)[0]
 
     def likelihoods(self, latents, condition):
         """{"x": p(x_t | z_t, past)} of latents [..., T, D], the past being the means of the steps before."""
         z = latents["z"]
-        rows = tf.reshape(z, tf.concat([[-1], tf.shape(z)[-2:]], 0))
-        found = self.simulated(self.start(tf.shape(rows)[0]), None, z=time_first(rows))
-        lead = tf.shape(z)[:-1]
-        parameters = tf.reshape(found["parameters"], tf.concat([lead, self.likelihood_head.decoder_shape], 0))
-        return {"x": self.likelihood_head(parameters)}
+        code = self.codes(tf.reshape(z, tf.concat([[-1], tf.shape(z)[-2:]], 0)))
+        return {"x": self.decoded(tf.reshape(code, tf.concat([tf.shape(z)[:-1], code.shape[-1:]], 0)))}
+
+    @graphed
+    def codes(self, z):
+        """What the decoder takes of latents [N, T, D], [N, T, F], the means of steps being those that follow."""
+        z = time_first(z)
+        _, found = self.walk(from_prior, self.start(tf.shape(z)[1]), {"real": tf.ones(tf.shape(z)[:2]), "z": z})
+        return time_first(found["code"])
 
     def simulate(self, n, seed=None, mean=False, length=None):
         """({"z": [n, T, D]}, [n, T, ...]): draws of p(z, x), or the means of x_t given the steps drawn before it.
@@ -116,8 +163,7 @@ class SequenceVerbs:
             length: how many steps, one number or [n]; None as many as the data have, or else 64.
         """
         check_positive(n=n)
-        found = self.simulated(self.start(n), self.lengths(n, length), seed=as_seed(seed))
-        return {name: found[name] for name in self.latent_names}, found["mean" if mean else "x"]
+        return self.simulated(self.start(n), self.lengths(n, length), as_seed(seed), mean=mean)
 
     def sample(self, n, seed=None, mean=False, length=None):
         """[n, T, ...]: draws of p(x), or the means of each step given those drawn before it; see `simulate`."""
@@ -127,12 +173,36 @@ class SequenceVerbs:
         """[B, steps, ...]: how each sequence may go on after its last real step; the latents so far are drawn."""
         check_positive(steps=steps)
         inputs = self.inputs_of(x, condition)
+        return self.continued(inputs, tf.fill(tf.shape(self.image(inputs))[:1], steps), as_seed(seed), mean)
+
+    @graphed
+    def continued(self, inputs, length, seed, mean):
+        past, future = tf.unstack(tf.random.split(seed, 2))
         batch, time = tf.unstack(tf.shape(self.image(inputs))[:2])
-        past, future = tf.unstack(tf.random.split(as_seed(seed), 2))
         noise = tf.random.stateless_normal([time, batch, self.latent_dim], past, alg="philox")
         state, _ = self.unroll(inputs, noise=noise)
-        found = self.simulated(state, tf.fill([batch], steps), seed=future)
-        return found["mean" if mean else "x"]
+        return self.simulated(state, length, future, mean=mean)[1]
+
+    @graphed
+    def simulated(self, state, length, seed=None, row_seeds=None, mean=False):
+        """({latent: [N, T, D]}, x [N, T, ...]), or the means of x_t, from a state on; zeros after `length` [N].
+
+        Args:
+            seed: int32 [2], of all draws; or `row_seeds`, int32 [N, 2], a seed a row.
+        """
+        real, steps, rows = tf.sequence_mask(length, dtype=tf.float32), tf.reduce_max(length), tf.shape(length)[0]
+        each = {"real": tf.transpose(real)}
+        if row_seeds is None:
+            noise, draw = tf.unstack(tf.random.split(seed, 2))
+            each["noise"] = tf.random.stateless_normal([steps, rows, self.latent_dim], noise, alg="philox")
+            each["seed"] = tf.random.split(draw, steps)
+        else:
+            noise, draw = tf.unstack(split_rows(row_seeds, 2))
+            each["noise"], each["seeds"] = self.row_noise(noise, steps), split_rows(draw, steps)
+        found = self.without_padding(self.walk(from_prior, state, each)[1], real)
+        x = self.decoded(found["code"]).mean() if mean else found["x"]
+        x = tf.reshape(x, tf.concat([[rows, steps], self.step_shape], 0))
+        return {name: found[name] for name in self.latent_names}, x * expand(real, x)
 
     def lengths(self, n, length):
         """int32 [n] of how many steps to draw.
@@ -146,96 +216,11 @@ class SequenceVerbs:
             raise InvalidInput(f"length is a positive whole number, or {n} of them, got {length!r}")
         return tf.constant(np.broadcast_to(found, (n,)), tf.int32)
 
-    def simulated(self, state, length, seed=None, row_seeds=None, z=None):
-        """name -> [N, T, ...]: z, x, the mean and the decoder's parameters of steps drawn one after another.
-
-        Args:
-            state: before the first, of N rows.
-            length: [N]; what follows is zeros. None with z.
-            seed: int32 [2], of all draws; or `row_seeds`, int32 [N, 2], a seed a row.
-            z: latents [T, N, D] as given; then the means are fed back in place of draws.
-        """
-        rows = tf.shape(next(iter(state.values())))[0]
-        steps = tf.shape(z)[0] if z is not None else tf.reduce_max(length)
-        real = tf.ones([steps, rows]) if z is not None else tf.transpose(tf.sequence_mask(length, dtype=tf.float32))
-        elements = {"real": real, "cut": self.cuts(steps)}
-        if z is not None:
-            elements["z"] = z
-        elif row_seeds is None:
-            noise, draw = tf.unstack(tf.random.split(seed, 2))
-            elements["noise"] = tf.random.stateless_normal([steps, rows, self.latent_dim], noise, alg="philox")
-            elements["seed"] = tf.random.split(draw, steps)
-        else:
-            noise, draw = tf.unstack(split_rows(row_seeds, 2))
-            elements["noise"] = self.row_noise(noise, steps)
-            elements["seeds"] = split_rows(draw, steps)
-        width, size = math.prod(self.likelihood_head.decoder_shape), math.prod(self.step_shape)
-        outputs = {"z": self.latent_dim, "x": size, "mean": size, "parameters": width}
-        found = {name: time_first(value) for name, value in scan(self.generate, state, elements, outputs)[1].items()}
-        lead, real = tf.stack([rows, steps]), tf.transpose(real)
-        found |= {k: tf.reshape(found[k], tf.concat([lead, self.step_shape], 0)) for k in ("x", "mean")}
-        return {name: value * expand(real, value) for name, value in found.items()}
-
-    def generate(self, state, each):
-        """(the next state, what is said) of a step that is drawn, or has z given."""
-        p = self.transition(state)
-        z = each["z"] if "z" in each else p.mean() + p.stddev() * each["noise"]
-        code, updated = self.emit(state, z)
-        parameters = self.decode_parameters(code)
-        likelihood = self.likelihood_head(parameters)
-        mean = x = likelihood.mean()
-        if "seed" in each:
-            x = likelihood.sample(seed=each["seed"])
-        elif "seeds" in each:
-            x = tf.vectorized_map(self.draw_row, (parameters, each["seeds"]))
-        new = keep(each["real"], self.advance(updated, z, self.see(x)), state)
-        flat = {"x": x, "mean": mean, "parameters": parameters}
-        flat = {name: tf.reshape(value, [-1, math.prod(value.shape[1:])]) for name, value in flat.items()}
-        return new, {"z": z, **flat}
-
-    def draw_row(self, row):
-        """A draw of one x_t, of the decoder's parameters and a seed."""
-        parameters, seed = row
-        return self.likelihood_head(parameters[None]).sample(seed=seed)[0]
-
     def row_noise(self, seeds, steps):
         """[T, N, D]: standard normal noise, row by row of seeds [N, 2]."""
         each = split_rows(seeds, steps)
         noise = normal_rows(tf.reshape(each, [-1, 2]), [self.latent_dim])
         return tf.reshape(noise, tf.concat([tf.shape(each)[:2], [self.latent_dim]], 0))
-
-    # Step by step
-
-    def filtered(self, inputs):
-        """name -> [B, T, ...]: z, its scale, the prediction and the reconstruction of each step, of x so far."""
-        x, real = time_first(self.image(inputs)), tf.transpose(self.real(inputs))
-        outputs = {"z": self.latent_dim, "z_scale": self.latent_dim}
-        size = math.prod(self.step_shape)
-        outputs |= {"prediction": size, "reconstruction": size}
-
-        def body(state, each):
-            new, said = self.online(state, each["x"])
-            said = {name: tf.reshape(value, [-1, outputs[name]]) for name, value in said.items()}
-            return keep(each["real"], new, state), said
-
-        _, found = scan(body, self.start(tf.shape(x)[1]), {"x": x, "real": real}, outputs)
-        found = {name: time_first(value) for name, value in found.items()}
-        shape = tf.shape(self.image(inputs))
-        found |= {name: tf.reshape(found[name], shape) for name in ("prediction", "reconstruction")}
-        return {name: value * expand(tf.transpose(real), value) for name, value in found.items()}
-
-    def online(self, state, x):
-        """(the next state, what one step x [N, ...] says), everything at its location and from the past alone."""
-        prior = self.transition(state)
-        prediction = self.decoded(self.emit(state, prior.mean())[0]).mean()
-        seen = {name: tf.expand_dims(value, 0) for name, value in self.see(x).items()}
-        evidence = self.evidence(seen, tf.ones([1, tf.shape(x)[0]]), state)
-        evidence = {name: tf.squeeze(value, 0) for name, value in evidence.items()}
-        q, updated = self.infer(state, prior, evidence)
-        z = location(q) if isinstance(q, FlowPosterior) else q.mean()
-        code, updated = self.emit(updated, z)
-        said = {"z": z, "z_scale": scale(q), "prediction": prediction, "reconstruction": self.decoded(code).mean()}
-        return self.advance(updated, z, evidence), said
 
     # Endpoints
 
@@ -266,28 +251,25 @@ class SequenceVerbs:
 
     def serve_filter(self, **fields):
         """What `step` says of every step in turn, from the first."""
-        return self.said(self.filtered(self.observed(fields)))
+        return self.filtered(self.observed(fields))
 
     def serve_step(self, x_t, **state):
         """One step of a stream: the next state, by the names of the one that went in, and what `filter` says of x_t."""
-        new, said = self.online({name.removeprefix("state_"): value for name, value in state.items()}, x_t)
-        new = {f"state_{name}": apart(value) for name, value in new.items()}
-        return {**self.said(said), "prediction": apart(said["prediction"]), **new}
-
-    def said(self, found):
-        return {name: value for name, value in found.items() if self.latent_names or not name.startswith("z")}
+        state = {name.removeprefix("state_"): value for name, value in state.items()}
+        state, said = self.step(state, self.see(x_t), from_past)
+        said = self.online(said)
+        state = {f"state_{name}": apart(value) for name, value in state.items()}
+        return {**said, "prediction": apart(said["prediction"]), **state}
 
     def serve_sample(self, seed, length):
         """x [N, T, ...], drawn step by step of each row's own seed; zeros after its length."""
-        row_seeds = tf.bitcast(seed, tf.int32)
-        return {"x": self.simulated(self.start(tf.shape(seed)[0]), length, row_seeds=row_seeds)["x"]}
+        return {"x": self.simulated(self.start(tf.shape(seed)[0]), length, row_seeds=tf.bitcast(seed, tf.int32))[1]}
 
     def serve_score(self, seed, **fields):
         """elbo and log_marginal [N] of `score_samples` draws, each row's of its own seed."""
-        inputs = self.observed(fields)
-        steps, draws = tf.shape(inputs["x"])[1], self.score_samples
+        inputs, draws = self.observed(fields), self.score_samples
         seeds = tf.reshape(split_rows(tf.bitcast(seed, tf.int32), draws), [-1, 2])
-        trace = self.passed(inputs, draws, self.row_noise(seeds, steps), None)[0].trace
+        trace = self.passed(inputs, draws, self.row_noise(seeds, tf.shape(inputs["x"])[1])).trace
         return {"elbo": trace.elbo, "log_marginal": trace.log_marginal}
 
 

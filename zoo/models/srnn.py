@@ -42,10 +42,9 @@ class SRNN(LatentSequenceModel):
         return {"features": concat(features), "gates": self.from_data(features)}
 
     def evidence(self, seen, real, state):
-        later = self.cell.sweep(seen["gates"], real, state)
-        states = tf.concat([state["d"][None], later[:-1]], 0)
+        states = self.sweep(self.cell, seen["gates"], real, state=state, before=True)
         gates = self.by_row(self.to_past, concat(states, seen["features"]))
-        return {"gates": seen["gates"], "smoothed": self.backward_cell.sweep(gates, real, reverse=True)}
+        return {"gates": seen["gates"], "smoothed": self.sweep(self.backward_cell, gates, real, reverse=True)}
 
     def transition(self, state):
         return self.prior_head(concat(state["z"], state["d"]))

@@ -38,15 +38,21 @@ class Recurrence(keras.layers.Layer):
         """The state before the first step: zeros."""
         return {name: tf.zeros([rows, self.units]) for name in self.states}
 
-    def sweep(self, gates, real, state=None, reverse=False):
-        """[T, N, units]: the outputs along gates [T, N, ...]; steps where `real` [T, N] is 0 leave the state alone."""
+    def sweep(self, gates, real, state=None, reverse=False, cut=None, before=False):
+        """[T, N, units]: the outputs along gates [T, N, ...]; steps where `real` [T, N] is 0 leave the state alone.
+
+        Args:
+            cut: [T], 1 in the steps that no gradient leaves through their state; None lets it through everywhere.
+            before: whether the outputs are those that each step starts from.
+        """
         state = self.start(tf.shape(gates)[1]) if state is None else {name: state[name] for name in self.states}
 
         def body(state, each):
+            state = severed(state, each["cut"]) if "cut" in each else state
             new = keep(each["real"], self(each["gates"], state), state)
-            return new, {"output": new[self.states[0]]}
+            return new, {"output": (state if before else new)[self.states[0]]}
 
-        elements = {"gates": gates, "real": real}
+        elements = {"gates": gates, "real": real} | ({} if cut is None else {"cut": cut})
         return scan(body, state, elements, {"output": self.units}, reverse)[1]["output"]
 
 
@@ -108,6 +114,11 @@ def time_first(x):
 def keep(real, new, old):
     """The new state in the rows [N] that are real, the old one in the others."""
     return {name: tf.where(real[:, None] > 0, new[name], old[name]) for name in old}
+
+
+def severed(state, cut):
+    """The state, through which no gradient goes where `cut` is 1."""
+    return {name: tf.where(cut > 0, tf.stop_gradient(value), value) for name, value in state.items()}
 
 
 def scan(body, state, elements, outputs, reverse=False):

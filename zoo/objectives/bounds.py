@@ -110,7 +110,8 @@ def fivo(trace, threshold=0.5):
     """The filtering bound: the logarithm of a particle filter's estimate of the likelihood of a sequence.
 
     The draws are the particles. No gradient goes through whom resampling chooses. With one draw it is the ELBO of the
-    draws, with threshold 0 `iwae`. Maddison et al. 2017, arXiv:1705.09279.
+    draws, with threshold 0 `iwae`. Maddison et al. 2017, arXiv:1705.09279. In training beta tempers weights, those of
+    resampling too: it then bounds the logarithm of the integral of p(x | z) p(z)^beta q(z | x)^(1 - beta).
 
     Args:
         threshold: the share of the draws below which the effective sample size has them resampled; 1 resamples at
