@@ -64,6 +64,9 @@ def train(
             "TF_CONFIG), or auto."
         ),
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="First measure whether XLA compiles, and how many updates a call makes.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
@@ -75,6 +78,7 @@ def train(
     if resume:
         settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
         settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}
+        settings |= {"--tune": tune or None}
         settings |= {"--data-service": data_service, **{f"--{key}": value for key, value in picture.items()}}
         if given := [option for option, value in settings.items() if value is not None]:
             raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]} cannot be given with it")
@@ -104,6 +108,7 @@ def train(
             profile=profile,
             epochs=epochs if resume else None,
             distribute=distribute,
+            tune=tune,
         )
     except KeyboardInterrupt:
         typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)

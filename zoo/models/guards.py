@@ -38,6 +38,8 @@ class Guard(keras.callbacks.Callback):
         patience: how many updates of one epoch may be left out, or all of it, before training stops.
     """
 
+    comes_with_calls = True
+
     def __init__(self, patience=100):
         super().__init__()
         self.patience = patience
@@ -90,7 +92,13 @@ class Guard(keras.callbacks.Callback):
                 wanted = said_range(spec)
                 bounds = f" or outside {wanted}" if wanted != ".." else ""
                 raise InvalidInput(
-                    f"{rows:g} rows of {name} in batch {batch + 1} hold values that are NaN, infinite{bounds}{then}"
+                    f"{rows:g} rows of {name} in {self.place(batch)} hold values that are NaN, infinite{bounds}{then}"
                 )
 
     on_test_batch_end = on_predict_batch_end = check_rows
+
+    def place(self, batch):
+        """The batches of the call that ends with `batch`, in words."""
+        last = min(batch + 1, self.params.get("steps") or batch + 1)
+        first = batch + 2 - self.model.steps_per_execution
+        return f"batch {last}" if first >= last else f"one of the batches {first} to {last}"

@@ -7,7 +7,7 @@ from zoo.data.spec import WEIGHT
 from zoo.errors import InvalidInput
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
-from zoo.models.updates import apply_if, fuse
+from zoo.models.updates import FUSED, apply_if, listens, together
 from zoo.objectives.adversaries import Player
 from zoo.objectives.trace import joined
 from zoo.replicas import everywhere, mean, num_parts, num_replicas, over_replicas, part_of, whole_batch
@@ -17,6 +17,8 @@ class Step(Doors):
     """What Keras' `compile`, `fit`, `evaluate` and `predict` do with a model; mixed into `LatentVariableModel`."""
 
     skip_norm = None
+    several = False  # whether `fit` decides how many updates a call makes
+    schedules = {}  # name of a scalar -> its schedule in the training graph
 
     def make_metrics(self):
         """A mean for every printed term, and the active units of each latent."""
@@ -71,17 +73,22 @@ class Step(Doors):
 
     # Keras
 
-    def compile(self, *args, skip_norm=None, **kwargs):
+    def compile(self, optimizer="rmsprop", *args, skip_norm=None, steps_per_execution=None, **kwargs):
         """Keras' `compile`: the optimiser is the model's own, adversaries bring theirs.
 
         Args:
+            optimizer: as Keras takes it; of the names "adam" and "adamw" become `FusedAdam` and `FusedAdamW`.
             skip_norm: None, or the norm of the whole gradient above which an update is left out, as those are that are
                 not finite.
+            steps_per_execution: updates that a call into TensorFlow makes, between which no callback is called. None
+                has `fit` take up to 20, and 1 where a callback listens to batches.
         """
         if skip_norm is not None and not skip_norm > 0:
             raise InvalidInput(f"skip_norm must be positive, got {skip_norm!r}")
         self.build()
-        super().compile(*args, **kwargs)
+        optimizer = FUSED[optimizer]() if optimizer in FUSED else optimizer
+        super().compile(optimizer, *args, steps_per_execution=steps_per_execution or 1, **kwargs)
+        self.several = steps_per_execution is None
         if skip_norm is not None and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise InvalidInput("skip_norm is a norm of gradients as they are: compile without a scale of the loss")
         self.skip_norm = skip_norm
@@ -89,12 +96,28 @@ class Step(Doors):
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
         mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
         self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
-        for player in self.players():
-            fuse(player.optimizer)
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        return config and {**config, "skip_norm": self.skip_norm}
+        open_ones = {"steps_per_execution": None} if self.several else {}
+        return config and {**config, "skip_norm": self.skip_norm, **open_ones}
+
+    def follow(self, callbacks, number=None, *exactly):
+        """Prepare the graph of a loop with these callbacks, of batches as `together` takes them.
+
+        Schedules are a part of it, and the number of updates a call makes.
+        """
+        schedules = {callback.moves: callback for callback in callbacks if getattr(callback, "moves", None)}
+        count = self.steps_per_execution
+        if self.several and (
+            self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1 or any(map(listens, callbacks))
+        ):
+            count = 1
+        elif self.several and (count == 1 or any(exactly)):  # a graph that is there serves data with an end
+            count = together(number, *exactly)
+        if count != self.steps_per_execution or schedules != self.schedules:
+            self.train_function = self.test_function = None
+        self.steps_per_execution, self.schedules = count, schedules
 
     def compile_from_config(self, config):
         """Compile as a saved model was: Keras leaves that to whoever has a `compile` of their own."""
@@ -115,6 +138,8 @@ class Step(Doors):
 
     def learn(self, batch):
         """An update by a batch, or by this replica's rows of it: the logs."""
+        for name, schedule in self.schedules.items():
+            self.scalars[name].assign(tf.cast(schedule.at(tf.convert_to_tensor(self.steps)), tf.float32))
         noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
         inputs, fit = self.enter(batch, noise_seed, training=True)
         kept = {id(v) for v in (self.steps, *self.scalars.values())}
