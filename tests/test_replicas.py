@@ -11,8 +11,10 @@ import pytest
 import tensorflow as tf
 from support import random_batch, small
 
-from zoo.models import step
-from zoo.replicas import MOST, num_cores, num_parts
+from zoo.models import sharing
+from zoo.models.sharing import MOST, keep_operators_apart, may_share, num_parts
+from zoo.models.vae import VAE
+from zoo.replicas import num_cores
 
 HERE = pathlib.Path(__file__).parent
 
@@ -88,7 +90,7 @@ def test_devices_share_one_training_after_another_in_a_process(tmp_path):
 def cores_apart(monkeypatch, cores=3):
     """As where TensorFlow was told to keep each operator on one of so many cores."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    monkeypatch.setattr("zoo.replicas.num_cores", lambda: cores)
+    monkeypatch.setattr(sharing, "num_cores", lambda: cores)
 
 
 def test_cores_share_a_batch_where_they_do_not_share_operators(monkeypatch):
@@ -114,8 +116,8 @@ def test_fit_is_the_same_when_cores_share_each_batch(remainder, monkeypatch):
         history = model.fit(data, validation_data=data, epochs=2, verbose=0).history
         return history, model.get_weights(), list(with_parts)
 
-    with_parts, join = [], step.joined
-    monkeypatch.setattr(step, "joined", lambda traces, rows: with_parts.append(len(rows)) or join(traces, rows))
+    with_parts, join = [], sharing.joined
+    monkeypatch.setattr(sharing, "joined", lambda traces, rows: with_parts.append(len(rows)) or join(traces, rows))
     history, weights, parts = trained()
     cores_apart(monkeypatch)
     shared_history, shared_weights, shared_parts = trained()
@@ -148,11 +150,47 @@ MLP = {"name": "mlp", "hidden_units": [8]}
 def test_cores_share_no_batch_whose_rows_may_know_each_other(config):
     model = small("vae", **{"decoder": MLP, **config})
     model.compile("sgd")
-    assert not model.by_rows
+    assert not may_share(model)
 
 
 def test_cores_share_no_update_that_xla_compiles():
     model = small("vae")
     for jit_compile in (True, False):
         model.compile("sgd", jit_compile=jit_compile)
-        assert model.by_rows != jit_compile
+        assert may_share(model) != jit_compile
+
+
+class Coupled(VAE):
+    """A model of one's own that says that its rows know each other."""
+
+    rows_apart = False
+
+
+def test_a_model_says_whether_its_rows_know_each_other():
+    model = Coupled(data_shape=(4, 4, 1), latent_dim=2)
+    model.build()
+    model.compile("sgd")
+    assert not may_share(model)
+
+
+@pytest.mark.parametrize(
+    ("config", "recipe", "apart"),
+    [
+        ({}, {}, True),
+        ({"encoder": {"name": "conv"}}, {"jit_compile": False}, True),
+        ({"encoder": {**MLP, "batch_norm": True}}, {}, False),
+        ({"penalties": ["mmd"]}, {}, False),
+        ({}, {"batch_size": 16}, False),
+        ({}, {"jit_compile": True}, False),
+    ],
+)
+def test_a_process_of_ones_own_keeps_operators_apart_where_the_model_can_share_rows(config, recipe, apart, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tensorflow.config.threading.set_intra_op_parallelism_threads", asked.append)
+    monkeypatch.setattr(sharing, "num_cores", lambda: 2)
+    keep_operators_apart(VAE, config, recipe)
+    keep_operators_apart(Coupled, config, recipe)
+    assert asked == [1] * apart
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    keep_operators_apart(VAE, config, recipe)
+    assert asked == [1] * apart  # somebody has said how many

@@ -51,6 +51,7 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     score_samples = 64
     capabilities = frozenset({"bound", "prior", "scale", "decoder"})  # what every member of the class offers
     cpu_endpoints = ()  # those with operators that the LiteRT GPU path refuses
+    rows_apart = True  # whether training, too, makes of a row what it would without the others (`zoo.models.sharing`)
     retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
     def __new__(cls, *args, **kwargs):

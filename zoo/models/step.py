@@ -7,10 +7,10 @@ from zoo.data.spec import WEIGHT
 from zoo.errors import InvalidInput
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
+from zoo.models.sharing import side_by_side
 from zoo.models.updates import FUSED, apply_if, listens, together
 from zoo.objectives.adversaries import Player
-from zoo.objectives.trace import joined
-from zoo.replicas import everywhere, mean, num_parts, num_replicas, over_replicas, part_of, whole_batch
+from zoo.replicas import everywhere, mean, num_replicas, over_replicas, whole_batch
 
 
 class Step(Doors):
@@ -193,33 +193,10 @@ class Step(Doors):
     def forward(self, inputs, seed, training):
         """The `Pass` of a batch, with what the bound needs in training, and what the penalties say of it."""
         needs = [need for need in self.bound.func.needs if training or need != "path"]  # which serves a gradient alone
-        p = self.side_by_side(inputs, training=training, seed=seed, needs=needs)
+        p = side_by_side(self, inputs, training=training, seed=seed, needs=needs)
         if WEIGHT in inputs:
             p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
         return p._replace(paid=p.paid | {penalty.name: penalty(p, self) for penalty in self.penalties})
-
-    def side_by_side(self, inputs, **settings):
-        """The `Pass` of a batch, whose rows cores share (`zoo.replicas.num_parts`): then with the trace alone."""
-        x = next(iter(inputs.values()))
-        count = num_parts(x.shape[0]) if self.by_rows else 1
-        if count == 1:
-            return self(inputs, **settings)
-        rows, passes, counted = x.shape[0] or tf.shape(x)[0], [], []
-        for number in range(count):
-            with part_of(number, count, rows) as (seen, own):
-                passes.append(self({name: value[seen] for name, value in inputs.items()}, **settings))
-                counted.append(own)
-        trace = joined([p.trace for p in passes], counted)
-        return passes[0]._replace(inputs=inputs, trace=trace, posterior={}, prior={}, likelihood={})
-
-    @property
-    def by_rows(self):
-        """Whether the trace says of each row what the model makes of that row alone, so that cores may share a batch.
-
-        Penalties are of whole batches, and nothing is known of layers and models from elsewhere.
-        """
-        ours = type(self).__module__.startswith("zoo.") and not (self.penalties or self.jit_compile)
-        return ours and all(map(of_a_row, self._flatten_layers(include_self=False)))
 
     def total(self, cost, optimizer, share):
         """A cost with the layers' regularisers, scaled for mixed precision and by a replica's share of the batch."""
@@ -267,10 +244,3 @@ class Step(Doors):
     def get_metrics_result(self):
         logs = super().get_metrics_result()
         return {name: value for name, value in logs.items() if value is not None}
-
-
-def of_a_row(layer):
-    """Whether a layer makes of a row what it would without the others: no statistics, no draws, no cost of its own."""
-    known = type(layer).__module__.startswith(("zoo.", "keras.")) and not isinstance(layer, keras.Sequential)
-    apart = not (layer.non_trainable_variables or layer.activity_regularizer or hasattr(layer, "seed_generator"))
-    return known and apart

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from zoo.errors import InvalidInput
 from zoo.files import read_json
-from zoo.models.updates import MOST, together
+from zoo.models.updates import together
 from zoo.precision import computing
 from zoo.quiet import waiting
 

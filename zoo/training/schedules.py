@@ -34,6 +34,9 @@ class Schedule(keras.callbacks.Callback):
         """The scalar's value at an update, of a number or a float64 tensor, in TensorFlow's operations."""
         raise NotImplementedError
 
+    def on_train_begin(self, logs=None):
+        self.scalar.assign(float(self.at(int(self.model.steps.numpy()))))
+
     def on_test_begin(self, logs=None):
         self.held = float(self.scalar.numpy())
         self.scalar.assign(float(self.at(math.inf)))
