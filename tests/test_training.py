@@ -383,8 +383,13 @@ def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_pat
 
 def staged(data, **changes):
     """Two stages, of which the second has another bound and more draws."""
-    first = {"name": "one_draw", **preset(data, epochs=2, ema=None)}
-    last = {"model": "iwae", "config": {"num_samples": 3}, "data": data, "recipe": {**RECIPE, "epochs": 2}}
+    first = {"name": "one_draw", **preset(data, epochs=2, ema=None, steps_per_execution=2)}
+    last = {
+        "model": "iwae",
+        "config": {"num_samples": 3},
+        "data": data,
+        "recipe": {**RECIPE, "epochs": 2, "steps_per_execution": 2},
+    }
     return {**last, "stages": [first], "from": "one_draw", **changes}
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import random
+import threading
 
 import keras
 import tensorflow as tf
@@ -59,6 +60,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         given = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
         given.pop("self", None)
         object.__setattr__(model, "_arguments", {**given.pop("kwargs", {}), **given})
+        for name, value in (("graphs", {}), ("graphs_lock", threading.RLock())):  # which Keras is not to look at
+            object.__setattr__(model, name, value)
         check_classes(model._arguments)
         return model
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from zoo.distributions import FlowPosterior, location, scale
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.graphs import graphed
 from zoo.models.verbs import renamed
 from zoo.networks.recurrent import keep, scan, time_first
 from zoo.numerics import apart
@@ -57,6 +58,7 @@ class SequenceVerbs:
             raise InvalidInput("the data set is empty: it yields no batch")
         return keras.utils.pad_sequences(rows, dtype="float32", padding="post")
 
+    @graphed
     def rebuilt(self, inputs):
         mean = self.decoded(self.located(inputs)["code"]).mean()
         return mean * expand(self.real(inputs), mean)
@@ -146,6 +148,7 @@ class SequenceVerbs:
             raise InvalidInput(f"length is a positive whole number, or {n} of them, got {length!r}")
         return tf.constant(np.broadcast_to(found, (n,)), tf.int32)
 
+    @graphed
     def simulated(self, state, length, seed=None, row_seeds=None, z=None):
         """name -> [N, T, ...]: z, x, the mean and the decoder's parameters of steps drawn one after another.
 
