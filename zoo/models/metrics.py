@@ -9,6 +9,7 @@ ACTIVE_KL = 0.01
 class ActiveUnits(keras.metrics.Metric):
     """How many units of a latent carry a mean KL above 0.01 nats; `kl_per_unit()` is the mean itself, [D].
 
+    A step adds the sum of its rows' KL to `total`, and their weight to `count`.
     Without `build` it has no result, and the model leaves it out of its logs.
     """
 
@@ -19,11 +20,6 @@ class ActiveUnits(keras.metrics.Metric):
     def build(self, num_units):
         self.total = self.add_variable((num_units,), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
-
-    def update_state(self, kl_per_unit, weight):
-        """Add a step's mean KL per unit, [D], with its weight."""
-        self.total.assign_add(kl_per_unit * weight)
-        self.count.assign_add(weight)
 
     def kl_per_unit(self):
         return tf.math.divide_no_nan(tf.convert_to_tensor(self.total), tf.convert_to_tensor(self.count))

@@ -220,18 +220,17 @@ class Step(Doors):
     def update_metrics(self, p, costs, finite):
         """Update one mean per term with the finite steps, and return the logs of all."""
         rows = p.inputs.get(WEIGHT, tf.ones(tf.shape(p.trace.log_mass)[2:]))
-        total = tf.reduce_sum(rows)
-        weight = tf.cast(finite, tf.float32) * total
+        weight = tf.cast(finite, tf.float32) * tf.reduce_sum(rows)
         self.skipped.update_state(tf.cast(~finite, tf.float32) / num_replicas())
         terms = {"loss": costs["model"], **self.terms(p.trace), **p.paid}
         terms |= {f"{name}_cost": cost for name, cost in costs.items()}
-        for term, metric in self.term_metrics.items():
-            mean = tf.math.divide_no_nan(tf.reduce_sum(rows * terms[term]), total)
-            metric.update_state(tf.where(finite, mean, 0.0), weight)
-        for name, metric in self.unit_metrics.items():
-            if name in p.trace.kl_per_unit:
-                mean = tf.math.divide_no_nan(tf.linalg.matvec(p.trace.kl_per_unit[name], rows, transpose_a=True), total)
-                metric.update_state(tf.where(finite, mean, 0.0), weight)
+        sums = {metric: tf.reduce_sum(rows * terms[term]) for term, metric in self.term_metrics.items()}
+        for name in p.trace.kl_per_unit.keys() & self.unit_metrics.keys():
+            units = p.trace.kl_per_unit[name]
+            sums[self.unit_metrics[name]] = tf.linalg.matvec(units, rows, transpose_a=True)
+        for metric, value in sums.items():  # a step's mean times its weight: Keras' way there is a dozen operations
+            metric.total.assign_add(tf.where(finite, value, 0.0))
+            metric.count.assign_add(weight)
         return self.get_metrics_result()
 
     def terms(self, trace):
