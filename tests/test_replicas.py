@@ -9,12 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from support import random_batch, small
 
 from zoo.models import sharing
 from zoo.models.sharing import MOST, keep_operators_apart, may_share, num_parts
 from zoo.models.vae import VAE
-from zoo.replicas import num_cores
+from zoo.posteriors.base import PosteriorHead
+from zoo.replicas import Share, num_cores, rows_of
 
 HERE = pathlib.Path(__file__).parent
 
@@ -194,3 +196,31 @@ def test_a_process_of_ones_own_keeps_operators_apart_where_the_model_can_share_r
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
     keep_operators_apart(VAE, config, recipe)
     assert asked == [1] * apart  # somebody has said how many
+
+
+@keras.saving.register_keras_serializable("tests")
+class Stock(PosteriorHead):
+    """A posterior of one's own that gives a distribution of TFP."""
+
+    def distribution(self, loc, raw_scale):
+        return tfp.distributions.MultivariateNormalDiag(loc, tf.ones_like(raw_scale))
+
+
+@pytest.mark.parametrize("bound", ["elbo", "stl"])
+def test_a_posterior_of_tfp_draws_for_each_replica_noise_of_its_own_and_ours_that_of_the_whole(bound):
+    def draws(posterior):
+        model = small("vae", bound=bound, posterior=posterior)
+        batch = {"x": tf.zeros([4, 4, 4, 1])}
+        needs = model.bound.func.needs
+        whole = model(batch, num_samples=2, seed=3, needs=needs).trace.latents["z"]
+        parts = []
+        for first in (0, 2):
+            with rows_of(Share(tf.constant(first), tf.constant(2), tf.constant(4))):
+                parts.append(model({"x": batch["x"][:2]}, num_samples=2, seed=3, needs=needs).trace.latents["z"])
+        return np.asarray(whole), np.concatenate(parts, 2)
+
+    whole, parts = draws("planar")
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+    latent_dim = whole.shape[-1]
+    _, parts = draws(Stock(latent_dim, 2 * latent_dim))
+    assert np.abs(parts[:, :, :2] - parts[:, :, 2:]).min() > 0

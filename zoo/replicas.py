@@ -103,6 +103,18 @@ def mean(values):
     return tf.math.divide_no_nan(tf.reduce_sum(values), tf.cast(tf.size(values), values.dtype))
 
 
+def seed_for(q, seed):
+    """The seed by which a distribution draws for these rows: of one that knows of no others, one of their own.
+
+    The zoo's distributions draw for the rows of all (`of_whole_batch`, which a base or a distribution inside may say);
+    TFP's own would draw the same for each replica's.
+    """
+    inside = q
+    while inside is not None and not getattr(inside, "of_whole_batch", False):
+        inside = getattr(inside, "distribution", None)
+    return seed if share() is None or inside is not None else tf.random.fold_in(seed, share().first, alg="philox")
+
+
 def drawn(draw, shape, axis=-2):
     """`draw(shape)`, random numbers whose axis `axis` are rows; of a draw for the rows of all replicas, their own.
 

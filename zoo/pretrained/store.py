@@ -184,7 +184,7 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
             or whose SHA-256 differs.
     """
     from zoo.creation import create, model_class
-    from zoo.models.weights import at_most, stored_numbers
+    from zoo.models.weights import at_most, stored_numbers, take_weights
 
     home = locate(name)
     card = read_card(home)
@@ -194,7 +194,7 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
     kept = {argument: value for argument, value in card["config"].items() if argument not in retired}
     with making(home), at_most(stored_numbers(content, path), home / CARD):
         model = create(model or card["model"], **{**kept, **config})
-    model.take_weights(content, path)
+    take_weights(model, content, path)
     object.__setattr__(model, "card", card)  # Keras would track the dict, and make it one of its own
     return model
 
@@ -231,9 +231,11 @@ def save(
         OutputExists: the folder holds a model and `overwrite` is False.
     """
     directory = pathlib.Path(directory)
+    from zoo.models.weights import weights_bytes
+
     if not overwrite:
         refuse_existing(directory)
-    content = model.weights_bytes()
+    content = weights_bytes(model)
     written = {
         "format": FORMAT,
         "name": directory.resolve().name,
