@@ -173,7 +173,7 @@ def shapes_told():
         with told():
             yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"Shape of tensor \w+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
+        found = re.search(r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
         if found is None:
             raise
         got, wanted = found.groups()

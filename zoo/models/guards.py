@@ -89,16 +89,12 @@ class Guard(keras.callbacks.Callback):
         """Raise `InvalidInput` if rows were counted that do not fit; `then` ends its message."""
         for (name, spec), rows in zip(self.model.batch_spec.items(), self.model.tally.unfit.numpy(), strict=True):
             if rows:
+                number = batch + 1 if self.model.steps_per_execution == 1 else int(self.model.tally.batches)
                 wanted = said_range(spec)
                 bounds = f" or outside {wanted}" if wanted != ".." else ""
                 raise InvalidInput(
-                    f"{rows:g} rows of {name} in {self.place(batch)} hold values that are NaN, infinite{bounds}{then}"
+                    f"{rows:g} rows of {name} in batch {number} hold values that are NaN, infinite{bounds}{then}"
                 )
 
     on_test_batch_end = on_predict_batch_end = check_rows
 
-    def place(self, batch):
-        """The batches of the call that ends with `batch`, in words."""
-        last = min(batch + 1, self.params.get("steps") or batch + 1)
-        first = batch + 2 - self.model.steps_per_execution
-        return f"batch {last}" if first >= last else f"one of the batches {first} to {last}"

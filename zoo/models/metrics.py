@@ -31,7 +31,7 @@ class ActiveUnits(keras.metrics.Metric):
 
 
 class Tally(keras.metrics.Metric):
-    """Counts batches, and rows of each field whose values do not fit; it is printed nowhere."""
+    """Counts batches, up to one that does not fit, and rows of each field whose values do not; printed nowhere."""
 
     def __init__(self):
         super().__init__(name="tally")
@@ -41,7 +41,7 @@ class Tally(keras.metrics.Metric):
         self.unfit = self.add_variable((fields,), "zeros", name="unfit")
 
     def update_state(self, unfit):
-        self.batches.assign_add(1)
+        self.batches.assign_add(tf.cast(tf.reduce_sum(self.unfit) == 0, tf.int32))
         self.unfit.assign_add(unfit)
 
     def result(self):
