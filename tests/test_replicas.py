@@ -89,6 +89,12 @@ def test_devices_share_one_training_after_another_in_a_process(tmp_path):
     in_a_process(TWICE, tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def nobody_said_how_many_threads(monkeypatch):
+    """Not even a `zoo train` of another test in this process."""
+    monkeypatch.setattr("tensorflow.config.threading.get_intra_op_parallelism_threads", lambda: 0)
+
+
 def cores_apart(monkeypatch, cores=3):
     """As where TensorFlow was told to keep each operator on one of so many cores."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")

@@ -97,4 +97,3 @@ class Guard(keras.callbacks.Callback):
                 )
 
     on_test_batch_end = on_predict_batch_end = check_rows
-

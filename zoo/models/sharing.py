@@ -3,6 +3,7 @@
 So they wait for each other once a pass, and not once an operator. The pass is that of the whole batch, to rounding.
 """
 
+import contextlib
 import os
 
 import keras
@@ -78,7 +79,8 @@ def keep_operators_apart(model_class, config, recipe):
     of_rows = model_class.rows_apart and not (knowing(config) or recipe.get("jit_compile") is True)
     free = num_cores() > 1 and not (threads("intra") or tf.config.list_physical_devices("GPU"))
     if of_rows and free and rows >= 2 * LEAST:
-        tf.config.threading.set_intra_op_parallelism_threads(1)
+        with contextlib.suppress(RuntimeError):  # TensorFlow has begun: nobody's own process
+            tf.config.threading.set_intra_op_parallelism_threads(1)
 
 
 def knowing(config):
