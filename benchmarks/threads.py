@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 ONE, TWO, APART = "1 core", "2 cores", "2 cores, an operator on one"
-SIDES = {ONE: (1, {}), TWO: (2, {}), APART: (2, {"TF_NUM_INTRAOP_THREADS": "1"})}  # cores, environment
+THREADS = "TF_NUM_INTRAOP_THREADS"
+SIDES = {ONE: (1, {}), TWO: (2, {THREADS: "2"}), APART: (2, {THREADS: "1"})}  # cores, environment
 MLP = ["--set", "latent_dim=50", "--set", "encoder.hidden_units=[200,200]", "--recipe", "steps_per_execution=10"]
 CONVOLUTIONS = ["--set", "latent_dim=50", "--set", "encoder=conv"]
 CASES = {

@@ -15,6 +15,7 @@ import zoo
 from zoo.creation import model_class
 from zoo.errors import InvalidInput
 from zoo.export import verify
+from zoo.models.sharing import may_share
 
 FIRST = {(name, next(iter(model_class(name)[0].examples()))) for name in zoo.list_models()}
 FAMILIES = {(name, example) for name, example in FIRST if model_class(name)[0].registry_name == name}
@@ -85,11 +86,11 @@ def test_every_trainable_weight_gets_a_gradient(case):
 def test_cores_that_share_a_batch_take_the_gradients_of_one(case, rows, monkeypatch):
     model = shaken(made(case, num_samples=2))
     model.compile("sgd", jit_compile=False)
-    if not model.by_rows:
+    if not may_share(model):
         assert model.penalties or case[0] in WHOLE
         return
     costs, gradients = step_gradients(model, random_batch(model, rows), seed(1))
-    monkeypatch.setattr("zoo.models.step.num_parts", lambda rows: 3)
+    monkeypatch.setattr("zoo.models.sharing.num_parts", lambda rows: 3)
     shared_costs, shared = step_gradients(model, random_batch(model, rows), seed(1))
     assert_same(shared_costs, costs, rtol=1e-5)
     for variable, ours, theirs in zip(model.trainable_variables, shared, gradients, strict=True):

@@ -12,7 +12,7 @@ import zoo
 from zoo.creation import model_class
 from zoo.errors import InvalidInput
 from zoo.objectives.factor_tc import shuffled_units
-from zoo.objectives.penalties import Penalty
+from zoo.objectives.penalties import Penalty, covariance, locations_by_latent
 from zoo.objectives.trace import Pass, Trace
 from zoo.registry import PENALTIES
 from zoo.training import Checkpoint, ExponentialMovingAverage, Linear
@@ -27,6 +27,26 @@ def codes(z, number=1):
     z = tf.cast(z, tf.float32)
     trace = Trace({"z": z[None, None]}, {}, {}, {}, tf.zeros([1, 1, len(z)]), {})
     return Pass({}, trace, tf.stack([7, number]), {}, {}, {})
+
+
+# ---------------------------------------------------------------- the rows of an enumerated label
+
+
+def test_a_penalty_sees_each_value_of_a_label_with_its_mass():
+    model = small("m2")
+    x = random_batch(model, 6)["x"]
+    p = model({"x": x}, num_samples=2, seed=seed(1), needs=())
+    means, mass = locations_by_latent(p, model)["z"]
+    np.testing.assert_allclose(mass, tf.transpose(model.classify(x)), rtol=1e-5)
+    for label, found in enumerate(means):
+        np.testing.assert_allclose(found, model.posterior(x, y=tf.fill([6], label)).mean(), rtol=1e-5, atol=1e-6)
+    weights = np.asarray(mass).ravel()
+    wanted = np.cov(np.asarray(means).reshape(len(weights), -1).T, aweights=weights, ddof=0)
+    np.testing.assert_allclose(covariance(means, mass), wanted, rtol=1e-4, atol=1e-6)
+    certain = model({"x": x, "y": tf.zeros(6, tf.int32)}, num_samples=2, seed=seed(1), needs=())
+    known = np.asarray(means[0])
+    found = covariance(*locations_by_latent(certain, model)["z"])
+    np.testing.assert_allclose(found, np.cov(known.T, ddof=0), rtol=1e-4, atol=1e-6)  # and nothing of other labels
 
 
 # ---------------------------------------------------------------- maximum mean discrepancy

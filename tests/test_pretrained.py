@@ -22,6 +22,7 @@ import zoo
 from zoo import evaluation, pretrained
 from zoo.data import describe_dataset
 from zoo.errors import CannotWrite, InvalidInput, OutputExists
+from zoo.models.weights import weights_bytes
 from zoo.pretrained import store
 from zoo.registry import check_classes
 
@@ -161,7 +162,7 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", [*DAMAGE, "cut off", "empty"])
 @pytest.mark.parametrize("suffix", tiered([".weights.h5", ".keras"], {".keras"}.__contains__))
 def test_damaged_weights_are_one_line_and_nothing_is_loaded(kind, suffix, original, tmp_path):
-    content = original.weights_bytes()
+    content = weights_bytes(original)
     change, message = DAMAGE.get(kind, (None, "cannot be read as weights"))
     content = with_tensor(content, change) if change else content[: len(content) // 2 if kind == "cut off" else 0]
     path = tmp_path / f"m{suffix}"

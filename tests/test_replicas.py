@@ -9,10 +9,14 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_probability as tfp
 from support import random_batch, small
 
-from zoo.models import step
-from zoo.replicas import MOST, num_cores, num_parts
+from zoo.models import sharing
+from zoo.models.sharing import MOST, keep_operators_apart, may_share, num_parts
+from zoo.models.vae import VAE
+from zoo.posteriors.base import PosteriorHead
+from zoo.replicas import Share, num_cores, rows_of
 
 HERE = pathlib.Path(__file__).parent
 
@@ -85,10 +89,16 @@ def test_devices_share_one_training_after_another_in_a_process(tmp_path):
     in_a_process(TWICE, tmp_path)
 
 
+@pytest.fixture(autouse=True)
+def nobody_said_how_many_threads(monkeypatch):
+    """Not even a `zoo train` of another test in this process."""
+    monkeypatch.setattr("tensorflow.config.threading.get_intra_op_parallelism_threads", lambda: 0)
+
+
 def cores_apart(monkeypatch, cores=3):
     """As where TensorFlow was told to keep each operator on one of so many cores."""
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-    monkeypatch.setattr("zoo.replicas.num_cores", lambda: cores)
+    monkeypatch.setattr(sharing, "num_cores", lambda: cores)
 
 
 def test_cores_share_a_batch_where_they_do_not_share_operators(monkeypatch):
@@ -114,8 +124,8 @@ def test_fit_is_the_same_when_cores_share_each_batch(remainder, monkeypatch):
         history = model.fit(data, validation_data=data, epochs=2, verbose=0).history
         return history, model.get_weights(), list(with_parts)
 
-    with_parts, join = [], step.joined
-    monkeypatch.setattr(step, "joined", lambda traces, rows: with_parts.append(len(rows)) or join(traces, rows))
+    with_parts, join = [], sharing.joined
+    monkeypatch.setattr(sharing, "joined", lambda traces, rows: with_parts.append(len(rows)) or join(traces, rows))
     history, weights, parts = trained()
     cores_apart(monkeypatch)
     shared_history, shared_weights, shared_parts = trained()
@@ -148,11 +158,75 @@ MLP = {"name": "mlp", "hidden_units": [8]}
 def test_cores_share_no_batch_whose_rows_may_know_each_other(config):
     model = small("vae", **{"decoder": MLP, **config})
     model.compile("sgd")
-    assert not model.by_rows
+    assert not may_share(model)
 
 
 def test_cores_share_no_update_that_xla_compiles():
     model = small("vae")
     for jit_compile in (True, False):
         model.compile("sgd", jit_compile=jit_compile)
-        assert model.by_rows != jit_compile
+        assert may_share(model) != jit_compile
+
+
+class Coupled(VAE):
+    """A model of one's own that says that its rows know each other."""
+
+    rows_apart = False
+
+
+def test_a_model_says_whether_its_rows_know_each_other():
+    model = Coupled(data_shape=(4, 4, 1), latent_dim=2)
+    model.build()
+    model.compile("sgd")
+    assert not may_share(model)
+
+
+@pytest.mark.parametrize(
+    ("config", "recipe", "apart"),
+    [
+        ({}, {}, True),
+        ({"encoder": {"name": "conv"}}, {"jit_compile": False}, True),
+        ({"encoder": {**MLP, "batch_norm": True}}, {}, False),
+        ({"penalties": ["mmd"]}, {}, False),
+        ({}, {"batch_size": 16}, False),
+        ({}, {"jit_compile": True}, False),
+    ],
+)
+def test_a_process_of_ones_own_keeps_operators_apart_where_the_model_can_share_rows(config, recipe, apart, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tensorflow.config.threading.set_intra_op_parallelism_threads", asked.append)
+    monkeypatch.setattr(sharing, "num_cores", lambda: 2)
+    keep_operators_apart(VAE, config, recipe)
+    keep_operators_apart(Coupled, config, recipe)
+    assert asked == [1] * apart
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "2")
+    keep_operators_apart(VAE, config, recipe)
+    assert asked == [1] * apart  # somebody has said how many
+
+
+@keras.saving.register_keras_serializable("tests")
+class Stock(PosteriorHead):
+    """A posterior of one's own that gives a distribution of TFP."""
+
+    def distribution(self, loc, raw_scale):
+        return tfp.distributions.MultivariateNormalDiag(loc, tf.ones_like(raw_scale))
+
+
+@pytest.mark.parametrize("bound", ["elbo", "stl"])
+def test_a_posterior_of_tfp_draws_for_each_replica_noise_of_its_own_and_ours_that_of_the_whole(bound):
+    def draws(posterior):
+        model = small("vae", bound=bound, posterior=posterior)
+        batch = {"x": tf.zeros([4, 4, 4, 1])}
+        needs = model.bound.func.needs
+        whole = model(batch, num_samples=2, seed=3, needs=needs).trace.latents["z"]
+        parts = []
+        for first in (0, 2):
+            with rows_of(Share(tf.constant(first), tf.constant(2), tf.constant(4))):
+                parts.append(model({"x": batch["x"][:2]}, num_samples=2, seed=3, needs=needs).trace.latents["z"])
+        return np.asarray(whole), np.concatenate(parts, 2)
+
+    whole, parts = draws("planar")
+    np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
+    latent_dim = whole.shape[-1]
+    _, parts = draws(Stock(latent_dim, 2 * latent_dim))
+    assert np.abs(parts[:, :, :2] - parts[:, :, 2:]).min() > 0

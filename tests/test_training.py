@@ -63,7 +63,7 @@ def run_python(script, *arguments, code=0):
 def test_kl_schedules_have_their_published_values(spec, expected):
     schedule = SCHEDULES.create(spec)
     for step, value in expected.items():
-        assert schedule.at(step) == pytest.approx(value, abs=1e-9), step
+        assert float(schedule.at(step)) == pytest.approx(value, abs=1e-9), step
 
 
 def test_a_schedule_moves_beta_with_the_updates_and_the_model_keeps_it(tmp_path):
@@ -164,7 +164,7 @@ def test_validation_is_measured_at_the_weight_of_the_kl_that_the_schedule_ends_w
     seen = []
     watch = keras.callbacks.LambdaCallback()
     watch.on_test_batch_begin = lambda batch, logs: seen.append(float(model.beta))
-    watch.on_train_batch_begin = lambda batch, logs: seen.append(float(model.beta))
+    watch.on_train_batch_end = lambda batch, logs: seen.append(float(model.beta))
     model = small("vae")
     model.compile("adam")
     for _ in range(2):
@@ -248,7 +248,7 @@ def test_an_update_that_is_not_finite_leaves_the_statistics_of_batch_normalisati
         np.testing.assert_array_equal(variable.numpy(), value)
 
 
-@pytest.mark.parametrize(("per_epoch", "stops_after"), [(3, 3), (130, 100)])
+@pytest.mark.parametrize(("per_epoch", "stops_after"), [(3, 3), (130, 104)])
 def test_training_stops_when_nothing_is_finite_and_leaves_the_checkpoint(per_epoch, stops_after, tmp_path):
     good = X[:5].astype("float32") / 255
     model = small("vae", likelihood="normal", encoder={"name": "mlp", "hidden_units": [2]})
@@ -298,6 +298,7 @@ FULL_RECIPE = {
     "patience": 3,
     "deterministic": True,
     "jit_compile": True,
+    "steps_per_execution": 2,
 }
 STEPS = 6  # 96 training images in batches of 16
 
@@ -382,7 +383,7 @@ def test_the_logs_of_a_run_have_every_epoch_once(runs, name):
 
 def test_the_card_of_a_run_says_how_it_was_made(runs, data):
     card = json.loads((runs["late"] / "card.json").read_text())
-    assert card["recipe"] == {**Recipe().__dict__, "steps_per_execution": 1, **FULL_RECIPE}
+    assert card["recipe"] == {**Recipe().__dict__, **FULL_RECIPE}
     assert (card["seed"], card["epochs_trained"], card["data"]) == (5, 4, data)
 
 
@@ -399,8 +400,13 @@ def test_fine_tuning_starts_from_the_weights_and_counts_anew(runs, data, tmp_pat
 
 def staged(data, **changes):
     """Two stages, of which the second has another bound and more draws."""
-    first = {"name": "one_draw", **preset(data, epochs=2, ema=None)}
-    last = {"model": "iwae", "config": {"num_samples": 3}, "data": data, "recipe": {**RECIPE, "epochs": 2}}
+    first = {"name": "one_draw", **preset(data, epochs=2, ema=None, steps_per_execution=2)}
+    last = {
+        "model": "iwae",
+        "config": {"num_samples": 3},
+        "data": data,
+        "recipe": {**RECIPE, "epochs": 2, "steps_per_execution": 2},
+    }
     return {**last, "stages": [first], "from": "one_draw", **changes}
 
 
@@ -730,7 +736,7 @@ def test_a_checkpoint_of_another_model_is_refused(runs, tmp_path):
 def test_every_optimiser_of_keras_is_known_by_name_and_takes_its_arguments(name):
     recipe = Recipe(optimizer={"name": name.upper(), "weight_decay": 1e-3}, learning_rate=0.1, clipnorm=2.0)
     optimizer = recipe.make_optimizer(1)
-    assert type(optimizer).__name__.lower() == name
+    assert type(optimizer).__name__.lower().removeprefix("fused") == name
     assert (optimizer.weight_decay, optimizer.global_clipnorm) == (1e-3, 2.0)
     assert float(optimizer.learning_rate) == pytest.approx(0.1)
 

@@ -8,7 +8,7 @@ from support import random_batch, seed, small
 
 from zoo import pretrained
 from zoo.errors import InvalidInput
-from zoo.models.updates import fuse
+from zoo.models.updates import FUSED
 from zoo.precision import computing
 from zoo.training import Recipe, train
 
@@ -77,12 +77,11 @@ def compiled_apply(optimizer, variables, xla):
 @pytest.mark.parametrize("case", ADAMS)
 def test_the_kernel_takes_the_steps_of_keras_adam(case, compiled):
     name, settings = ADAMS[case]
-    optimizers = [getattr(keras.optimizers, name)(**{"learning_rate": 0.1, **settings}) for _ in range(2)]
+    kinds = getattr(keras.optimizers, name), FUSED[name.lower()]
+    optimizers = [kind(**{"learning_rate": 0.1, **settings}) for kind in kinds]
     sides = [[keras.Variable(np.ones((5, 3), "float32")), keras.Variable(2.0)] for _ in optimizers]
     for optimizer, variables in zip(optimizers, sides, strict=True):
         optimizer.build(variables)
-    fuse(optimizers[1])
-    assert ("update_step" in vars(optimizers[1])) == (case != "amsgrad")
     updates = [compiled_apply(*side, compiled) for side in zip(optimizers, sides, strict=True)]
     for number in range(6):
         dice = np.random.RandomState(number)
@@ -97,9 +96,8 @@ def test_the_kernel_takes_the_steps_of_keras_adam(case, compiled):
 def test_the_kernel_takes_the_gradient_of_looked_up_rows_as_their_sum():
     sides = [keras.Variable(np.ones((4, 2), "float32")) for _ in range(2)]
     for variable, change in zip(sides, (tf.convert_to_tensor, tf.identity), strict=True):
-        optimizer = keras.optimizers.Adam(0.1)
+        optimizer = FUSED["adam"](0.1)
         optimizer.build([variable])
-        fuse(optimizer)
         for rows in ([0, 2], [2, 2]):
             looked_up = tf.IndexedSlices(tf.ones((2, 2)), tf.constant(rows), tf.constant([4, 2]))
             optimizer.apply([change(looked_up)], [variable])
@@ -107,14 +105,30 @@ def test_the_kernel_takes_the_gradient_of_looked_up_rows_as_their_sum():
     assert sides[1][1, 0] == 1 > sides[1][0, 0]
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "adamw", keras.optimizers.LossScaleOptimizer])
-def test_a_compiled_model_moves_by_the_kernel(optimizer):
+OWN = keras.optimizers.Adam()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", keras.optimizers.LossScaleOptimizer(FUSED["adam"]()), OWN])
+def test_a_compiled_model_moves_by_the_kernel_and_a_callers_optimizer_as_it_was_made(optimizer):
     model = small("vae")
-    model.compile(optimizer if isinstance(optimizer, str) else optimizer(keras.optimizers.Adam()))
+    model.compile(optimizer)
+    assert OWN.update_step.__func__ is keras.optimizers.Adam.update_step
     graph = tf.function(model.train_step, autograph=False).get_concrete_function(random_batch(model, 8)).graph
     inside = [node.op for function in graph.as_graph_def().library.function for node in function.node_def]
     times, rest = divmod(inside.count("ResourceApplyAdam"), len(model.trainable_weights))
-    assert times and not rest
+    assert not rest and bool(times) == (optimizer is not OWN)
+
+
+def test_a_file_of_kerass_adam_and_one_of_ours_are_read_alike(tmp_path):
+    model, other = small("vae"), small("vae")
+    for one, optimizer in ((model, keras.optimizers.Adam(1e-2)), (other, FUSED["adam"](1e-2))):
+        one.compile(optimizer)
+        one.fit(random_batch(one, 8), epochs=2, verbose=0)
+        one.save(tmp_path / "model.keras")
+        again = keras.models.load_model(tmp_path / "model.keras")
+        assert type(again.optimizer) is type(optimizer) and int(again.optimizer.iterations) == 2
+        for ours, theirs in zip(again.optimizer.variables, one.optimizer.variables, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 # ---------------------------------------------------------------- batches put together

@@ -4,8 +4,8 @@ Each replica of `tf.distribute` sees some rows of a batch. Inside `whole_batch` 
 drawn over rows is so over those of all replicas, as one device would with the whole batch: an update is the same
 however many devices share it. Outside, and on one device, all of this does nothing.
 
-Where TensorFlow keeps each operator on one core, cores share a batch too: inside `part_of` a model sees some rows of
-it, and what is drawn for them is that of the whole.
+Cores of one device may share a batch too (`zoo.models.sharing`): each sees the rows of a `Share`, and what is drawn for
+them is that of the whole.
 """
 
 import contextlib
@@ -14,8 +14,6 @@ import threading
 from typing import NamedTuple
 
 import tensorflow as tf
-
-LEAST, MOST = 16, 8  # rows of a core's part of a batch, and parts
 
 _inside = threading.local()  # every replica of a step is traced in a thread of its own
 
@@ -41,11 +39,9 @@ def whole_batch(batch):
     Args:
         batch: nested tensors [B, ...].
     """
-    _inside.share = None if num_replicas() == 1 else share_of(next(v for v in tf.nest.flatten(batch) if v is not None))
-    try:
+    alone = num_replicas() == 1
+    with rows_of(None if alone else share_of(next(v for v in tf.nest.flatten(batch) if v is not None))):
         yield
-    finally:
-        _inside.share = None
 
 
 def share_of(value):
@@ -56,37 +52,17 @@ def share_of(value):
     return Share(tf.reduce_sum(counts[:place]), counts[place], tf.reduce_sum(counts))
 
 
-def num_parts(rows):
-    """Among how many cores a batch is shared: 1 where operators are, on an accelerator, and by several replicas.
-
-    Args:
-        rows: of the batch; None where that is not known before.
-    """
-    threads = tf.config.threading
-    of_one = threads.get_intra_op_parallelism_threads() or os.environ.get("TF_NUM_INTRAOP_THREADS")
-    if str(of_one) != "1" or num_replicas() > 1 or tf.config.list_physical_devices("GPU"):
-        return 1
-    beside = str(threads.get_inter_op_parallelism_threads() or os.environ.get("TF_NUM_INTEROP_THREADS"))
-    beside = int(beside) if beside.isdecimal() else 0  # which stands for all cores
-    return max(1, min(num_cores(), MOST, beside or MOST, MOST if rows is None else rows // LEAST))
-
-
 def num_cores():
     """How many cores this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextlib.contextmanager
-def part_of(number, count, rows):
-    """Inside, the rows are one of so many parts of a batch: (a slice of it, how many of its rows are of no other part).
-
-    Where there are fewer rows than parts some see a row of another, for many operators fail on none.
-    """
-    first, last = number * rows // count, (number + 1) * rows // count
-    seen = max(last, first + 1) if isinstance(rows, int) else tf.maximum(last, first + 1)
-    _inside.share = Share(first, seen - first, rows)
+def rows_of(some):
+    """Inside, the rows are those of a `Share`."""
+    _inside.share = some
     try:
-        yield slice(first, seen), last - first
+        yield
     finally:
         _inside.share = None
 
@@ -125,6 +101,18 @@ def mean(values):
     if share() is None:
         return tf.reduce_mean(values)
     return tf.math.divide_no_nan(tf.reduce_sum(values), tf.cast(tf.size(values), values.dtype))
+
+
+def seed_for(q, seed):
+    """The seed by which a distribution draws for these rows: of one that knows of no others, one of their own.
+
+    The zoo's distributions draw for the rows of all (`of_whole_batch`, which a base or a distribution inside may say);
+    TFP's own would draw the same for each replica's.
+    """
+    inside = q
+    while inside is not None and not getattr(inside, "of_whole_batch", False):
+        inside = getattr(inside, "distribution", None)
+    return seed if share() is None or inside is not None else tf.random.fold_in(seed, share().first, alg="philox")
 
 
 def drawn(draw, shape, axis=-2):

@@ -75,9 +75,10 @@ class Worker:
 def saved(model, config):
     """(card, bytes of the weights) of a small model."""
     import zoo
+    from zoo.models.weights import weights_bytes
 
     made = zoo.create(model, **config)
-    content = made.weights_bytes()
+    content = weights_bytes(made)
     card = {"format": 1, "name": "m", "model": model, "config": made.get_config(), "weights": entry(content)}
     more = {"data": {"name": "digits", "split": "train"}, "recipe": {"epochs": 3}, "metrics": {}, "seed": 1}
     return json.loads(json.dumps({**card, **more})), content

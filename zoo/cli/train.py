@@ -7,6 +7,7 @@ import typer
 
 from zoo.cli.app import INTERRUPTED, app, import_tensorflow, sides
 from zoo.errors import InvalidInput
+from zoo.files import read_json
 from zoo.pretrained import is_elsewhere, locate
 from zoo.pretrained import preset as preset_of
 from zoo.settings import merge, overrides
@@ -67,6 +68,9 @@ def train(
             "TF_CONFIG), or auto."
         ),
     ] = None,
+    tune: Annotated[
+        bool, typer.Option("--tune", help="First measure whether XLA compiles, and how many updates a call makes.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Empty the run's folder first.")] = False,
 ):
@@ -78,6 +82,7 @@ def train(
     if resume:
         settings = {"--preset": preset, "--from": start, "--dataset": dataset, "--set": set_, "--recipe": recipe}
         settings |= {"--seed": seed, "--limit": limit, "--labels": labels, "--overwrite": overwrite or None}
+        settings |= {"--tune": tune or None}
         settings |= {"--data-service": data_service, **{f"--{key}": value for key, value in picture.items()}}
         if given := [option for option, value in settings.items() if value is not None]:
             raise InvalidInput(f"--resume goes on with the run's own settings, so {given[0]} cannot be given with it")
@@ -87,6 +92,8 @@ def train(
     from zoo.training.cluster import strategy_of
 
     strategy_of(distribute)  # before all else that TensorFlow does
+    if not (distribute or tune):
+        share_cores(model, preset, start, output if resume else None, overrides(set_), overrides(recipe, "--recipe"))
     chosen = None
     if not resume:
         chosen = laid_over(
@@ -107,11 +114,29 @@ def train(
             profile=profile,
             epochs=epochs if resume else None,
             distribute=distribute,
+            tune=tune,
         )
     except KeyboardInterrupt:
         typer.echo(f"zoo: interrupted; `zoo train --resume --output {output}` goes on from the last epoch", err=True)
         raise typer.Exit(INTERRUPTED) from None
     typer.echo(f"{trained.registry_name} is trained; zoo.load({str(output)!r}) and `zoo evaluate {output}` take it")
+
+
+def share_cores(model, preset, start, folder, config, recipe):
+    """Have the cores share batches where what is trained last can, as far as that is known before the data are."""
+    from zoo.creation import model_class
+    from zoo.models.sharing import keep_operators_apart
+    from zoo.training.run import RUN
+
+    wanted = {"model": model}
+    if folder:
+        wanted = read_json(folder / RUN) if (folder / RUN).is_file() else {}
+    elif preset or start:
+        wanted = preset_of(preset or locate(start))
+    wanted = {**wanted, **(wanted.get("stages") or [{}])[-1]} if "model" not in wanted else wanted
+    config, recipe = {**wanted.get("config", {}), **config}, {**wanted.get("recipe", {}), **recipe}
+    if wanted.get("model"):
+        keep_operators_apart(model_class(wanted["model"])[0], config, recipe)
 
 
 def said(**options):

@@ -53,7 +53,8 @@ class HamiltonianPosterior:
     """
 
     def __init__(self, initial, cycles, gradient, num_steps):
-        self.initial, self.cycles, self.gradient, self.num_steps = initial, list(cycles), gradient, num_steps
+        self.distribution = self.initial = initial
+        self.cycles, self.gradient, self.num_steps = list(cycles), gradient, num_steps
 
     def draw(self, num_samples, seed):
         """`Draws` of `num_samples` trajectories an example."""

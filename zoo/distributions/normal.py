@@ -11,6 +11,8 @@ from zoo.replicas import drawn, share
 class Normal(tfp.distributions.Normal):
     """tfd.Normal(loc, scale), whose last axis but `event_rank` are rows where several devices share a batch."""
 
+    of_whole_batch = True
+
     def __init__(self, loc, scale, event_rank=1, name="Normal"):
         parameters = dict(locals())
         super().__init__(loc, scale, name=name)
@@ -42,6 +44,8 @@ def standard_normal(shape, seed, dtype, event_rank=1):
 
 class NormalTriL(tfp.distributions.MultivariateNormalTriL):
     """tfd.MultivariateNormalTriL(loc, scale_tril), its variances as sums over rows: no matrix diagonal is taken."""
+
+    of_whole_batch = True
 
     def __init__(self, loc, scale_tril, name="NormalTriL"):
         parameters = dict(locals())
@@ -90,6 +94,8 @@ class NormalRankOnePrecision(tfp.distributions.Distribution):
         precision: [..., D], positive.
         factor: [..., D].
     """
+
+    of_whole_batch = True
 
     def __init__(self, loc, precision, factor, name="NormalRankOnePrecision"):
         parameters = dict(locals())

@@ -19,6 +19,8 @@ class LikelihoodHead(keras.layers.Layer):
         factorized: whether the values of x are independent given z, so that some may be missing.
     """
 
+    rows_apart = True
+
     num_parameters = 1
     minimum, maximum = 0.0, 1.0
     discrete = True

@@ -3,18 +3,18 @@
 import inspect
 import numbers
 import random
+import threading
 
 import keras
 import tensorflow as tf
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
+from zoo.models import saving, weights
 from zoo.models.guards import check_keras, check_memory
 from zoo.models.inputs import Inputs
-from zoo.models.saving import Saving
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
-from zoo.models.weights import Weights
 from zoo.objectives import bounds
 from zoo.randomness import as_seed, seeded
 from zoo.registry import PENALTIES, check_classes
@@ -23,7 +23,7 @@ from zoo.settings import python
 BINARIZE = (None, "dynamic", "fixed")
 
 
-class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
+class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
     """A latent-variable model p(x, z) with an inference model q(z | x), trained by a bound on log p(x).
 
     A member of the family says what it is in `data_spec`, `run`, `log_joint`, `posteriors`, `draw` and `likelihoods`;
@@ -53,6 +53,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
     score_samples = 64
     capabilities = frozenset({"bound", "prior", "scale", "decoder"})  # what every member of the class offers
     cpu_endpoints = ()  # those with operators that the LiteRT GPU path refuses
+    rows_apart = True  # whether training, too, makes of a row what it would without the others (`zoo.models.sharing`)
+    card = None  # the content of the card.json of a model that `zoo.load` made
     retired = {}  # arguments that configs written earlier may hold -> what takes their place
 
     def __new__(cls, *args, **kwargs):
@@ -60,6 +62,8 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         given = inspect.signature(cls.__init__).bind(None, *args, **kwargs).arguments
         given.pop("self", None)
         object.__setattr__(model, "_arguments", python({**given.pop("kwargs", {}), **given}))
+        for name, value in (("graphs", {}), ("graphs_lock", threading.RLock())):  # which Keras is not to look at
+            object.__setattr__(model, name, value)
         check_classes(model._arguments)
         return model
 
@@ -273,6 +277,20 @@ class LatentVariableModel(Verbs, Inputs, Step, Saving, Weights, keras.Model):
         """The `Trace` of a batch, a dict of fields or the first alone; the `Pass` for a step, which has `needs`."""
         p = self.run(inputs, num_samples or self.num_samples, training, as_seed(seed), needs or ())
         return p.trace if needs is None else p
+
+    # Files
+
+    save_weights, load_weights, save = weights.save_weights, weights.load_weights, saving.save
+
+    def export(self, filepath=None, format="tf_saved_model", **kwargs):
+        """Keras' export asks for one input and one output; the zoo's has every endpoint of a model."""
+        raise InvalidInput(f"this model is exported by {saving.EXPORTS}, not by model.export(format={format!r})")
+
+    def quantize(self, *args, **kwargs):
+        """Keras' quantised models cannot be saved."""
+        raise InvalidInput(
+            "a quantised model cannot be saved: zoo.export_tflite(..., dtype='float16') makes small files"
+        )
 
 
 # What a bound, penalty, metric or picture may need, in words.

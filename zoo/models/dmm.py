@@ -25,6 +25,8 @@ from zoo.registry import POSTERIORS, register
 class GatedTransition(keras.layers.Layer):
     """z [N, D] -> N(loc, scale^2) over [D], which starts near z itself: the layer adds A - 1 times z."""
 
+    rows_apart = True
+
     def __init__(self, latent_dim, hidden_units):
         super().__init__(name="transition", dtype="float32")
         self.gate = Chain([*dense_layers(hidden_units), keras.layers.Dense(latent_dim, "sigmoid")], name="gate")

@@ -1,6 +1,8 @@
 """Keras' verbs as doors: what comes in is checked, named, and used or refused."""
 
 import contextlib
+import math
+import random
 import re
 import types
 
@@ -8,19 +10,22 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.data.batches import told
+from zoo.data.batches import Order, in_rows, told
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays, is_column
 from zoo.data.spec import named_fields
 from zoo.data.weights import with_class_weight
 from zoo.errors import InvalidInput
 from zoo.models.guards import Guard, check_memory, check_trainable
 from zoo.models.inputs import padded
+from zoo.models.updates import listens
 
 
 class Doors:
     """Keras' `fit`, `evaluate` and `predict`, also on batches; comes before Keras' model in the order of classes."""
 
-    def fit(self, x=None, y=None, *args, callbacks=None, class_weight=None, **kwargs):
+    def fit(
+        self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, *, class_weight=None, **kwargs
+    ):
         """Keras' `fit`, which first checks the data, and stops with a clear message on later ones that do not fit.
 
         Args:
@@ -40,24 +45,35 @@ class Doors:
         x = self.accept(x, y, weight)
         if (held_out := kwargs.get("validation_data")) is not None:
             kwargs["validation_data"] = self.accept_held_out(held_out)
+        if is_arrays(x) and not kwargs.get("steps_per_epoch") and kwargs.get("shuffle") != "batch":
+            x = named_fields(x, self.data_spec)
+            if (split := kwargs.pop("validation_split", 0)) and held_out is None:
+                x, kwargs["validation_data"] = split_off(x, split)
+            kwargs["validation_batch_size"] = kwargs.get("validation_batch_size") or batch_size
+            x, batch_size = in_batches(x, batch_size or 32, kwargs.pop("shuffle", True)), None
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set brings its own order; Keras would warn
         callbacks = guarded(callbacks)
-        if any(getattr(callback, "prints_epochs", False) for callback in callbacks):
-            kwargs.setdefault("verbose", 0)
+        listed = getattr(callbacks, "callbacks", callbacks)
+        if verbose == "auto" and any(getattr(callback, "prints_epochs", False) for callback in listed):
+            verbose = 0
+        self.follow(listed, count_of(x), kwargs.get("steps_per_epoch"), kwargs.get("validation_steps"))
         with shapes_told():
-            return super().fit(x, None, *args, callbacks=callbacks, **kwargs)
+            return super().fit(x, None, batch_size, epochs, verbose, callbacks, **kwargs)
 
     def evaluate(self, x=None, y=None, *args, callbacks=None, sample_weight=None, **kwargs):
         """Keras' `evaluate`, of data as `fit` takes them."""
         if not isinstance(callbacks, keras.callbacks.CallbackList):  # `fit` has looked at its own
             x, callbacks = self.accept(x, y, sample_weight), guarded(callbacks)
+            if kwargs.get("steps") or any(map(listens, callbacks)):
+                with one_a_call(self), shapes_told():
+                    return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
         with shapes_told():
             return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
 
     def predict(self, x, *args, callbacks=None, **kwargs):
         """Keras' `predict`: the reconstructions of x."""
-        with shapes_told():
+        with one_a_call(self), shapes_told():
             return super().predict(self.accept(x), *args, callbacks=guarded(callbacks), **kwargs)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, **kwargs):
@@ -66,6 +82,7 @@ class Doors:
         if class_weight is not None:
             given = map(as_array, (x, y, sample_weight))
             x, y, sample_weight = with_class_weight(self.data_spec, class_weight, *given)
+        self.follow([])
         return super().train_on_batch(self.accept(x, y, sample_weight), **kwargs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, **kwargs):
@@ -115,6 +132,42 @@ def as_array(value, spec=None):
     return value[:, 0] if spec and is_column(np.shape(value), spec) else value
 
 
+@contextlib.contextmanager
+def one_a_call(model):
+    """Inside, a call into TensorFlow takes one batch, where the model may choose."""
+    kept = model.steps_per_execution, model.test_function
+    if model.several:
+        model.steps_per_execution, model.test_function = 1, None
+    try:
+        yield
+    finally:
+        model.steps_per_execution, model.test_function = kept
+
+
+def split_off(fields, share):
+    """(all rows of arrays but the last, these), as Keras splits off a share of them for validation."""
+    rows = len(next(iter(fields.values())))
+    count = math.floor(rows * (1 - share))
+    if not 0 < count < rows:
+        raise InvalidInput(f"validation_split={share!r} of {rows} rows leaves none to train or to validate with")
+    return ({k: v[part] for k, v in fields.items()} for part in (slice(count), slice(count, None)))
+
+
+def in_batches(fields, batch_size, shuffle):
+    """A data set of arrays by field, as `load_dataset` makes it; `keras.utils.set_random_seed` governs its order."""
+    fields = {k: np.asarray(v, "float32") if v.dtype == "float64" else v for k, v in fields.items()}
+    count = len(next(iter(fields.values())))
+
+    whole = count % batch_size == 0  # then every batch has one shape
+    return in_rows(fields, batch_size, Order(shuffle, random.randrange(2**31), drop_remainder=whole))
+
+
+def count_of(x):
+    """How many batches a data set has; None where that is not known."""
+    count = int(x.cardinality()) if isinstance(x, tf.data.Dataset) else -1
+    return count if count > 0 else None
+
+
 def guarded(callbacks):
     """Keras' callbacks with a `Guard`; those that say so come first.
 
@@ -143,7 +196,7 @@ def shapes_told():
         with told():
             yield
     except tf.errors.InvalidArgumentError as error:
-        found = re.search(r"Shape of tensor \w+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
+        found = re.search(r"Shape of tensor \S+ (\[.*?\]) is not compatible with expected shape (\[.*?\])", str(error))
         if found is None:
             raise
         got, wanted = found.groups()

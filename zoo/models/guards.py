@@ -82,6 +82,8 @@ class Guard(keras.callbacks.Callback):
         patience: how many updates of one epoch may be left out, or all of it, before training stops.
     """
 
+    comes_with_calls = True
+
     def __init__(self, patience=100):
         super().__init__()
         self.patience = patience
@@ -131,10 +133,11 @@ class Guard(keras.callbacks.Callback):
         """Raise `InvalidInput` if rows were counted that do not fit; `then` ends its message."""
         for (name, spec), rows in zip(self.model.batch_spec.items(), self.model.tally.unfit.numpy(), strict=True):
             if rows:
+                number = batch + 1 if self.model.steps_per_execution == 1 else int(self.model.tally.batches)
                 wanted = said_range(spec)
                 bounds = f" or outside {wanted}" if wanted != ".." else ""
                 raise InvalidInput(
-                    f"{rows:g} rows of {name} in batch {batch + 1} hold values that are NaN, infinite{bounds}{then}"
+                    f"{rows:g} rows of {name} in batch {number} hold values that are NaN, infinite{bounds}{then}"
                 )
 
     on_test_batch_end = on_predict_batch_end = check_rows

@@ -157,6 +157,8 @@ class HamiltonianVAE(VAE):
 class FreeGaussian(keras.layers.Layer):
     """Features [N, ...] -> N(loc, diag(scale^2)) over z [D], the same for each, N(0, I) at the start."""
 
+    rows_apart = True
+
     def __init__(self, latent_dim):
         super().__init__(name="posterior")
         start = keras.initializers.Constant(UNIT)

@@ -92,6 +92,8 @@ class KLAutoencoder(OneLatent):
 class MapGaussian(keras.layers.Layer):
     """Features [N, h, w, F] -> N(loc, scale^2) over [h, w, C], by one 3x3 convolution; scale >= 1e-4."""
 
+    rows_apart = True
+
     def __init__(self, channels):
         super().__init__(name="posterior")
         self.channels = channels

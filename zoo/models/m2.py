@@ -29,7 +29,7 @@ from zoo.networks.labelled import LabelledDense
 from zoo.objectives.trace import Pass, Trace
 from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
-from zoo.replicas import drawn
+from zoo.replicas import drawn, seed_for
 
 DIRECT = {"name": "mlp", "hidden_units": []}
 SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}
@@ -175,7 +175,7 @@ class M2(LabelledGenerator, VAE):
         joint = self.encoder_label(tf.reshape(features, [count, 1, batch, features.shape[-1]]), y)
         lead = tf.shape(joint)[:3]
         posterior = self.posterior_head(tf.reshape(joint, [-1, joint.shape[-1]]))
-        z, log_q = posterior.experimental_sample_and_log_prob(draws, seed=seed)
+        z, log_q = posterior.experimental_sample_and_log_prob(draws, seed=seed_for(posterior, seed))
         shape = tf.concat([[-1], lead[1:]], 0)
         kl = closed_form_kl(posterior, self.prior())
         units = {name: tf.reshape(v, tf.concat([lead, [self.latent_dim]], 0)) for name, v in kl.items()}

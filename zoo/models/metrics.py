@@ -9,6 +9,7 @@ ACTIVE_KL = 0.01
 class ActiveUnits(keras.metrics.Metric):
     """How many units of a latent carry a mean KL above 0.01 nats; `kl_per_unit()` is the mean itself, [D].
 
+    A step adds the sum of its rows' KL to `total`, and their weight to `count`.
     Without `build` it has no result, and the model leaves it out of its logs.
     """
 
@@ -20,11 +21,6 @@ class ActiveUnits(keras.metrics.Metric):
         self.total = self.add_variable((num_units,), "zeros", name="total")
         self.count = self.add_variable((), "zeros", name="count")
 
-    def update_state(self, kl_per_unit, weight):
-        """Add a step's mean KL per unit, [D], with its weight."""
-        self.total.assign_add(kl_per_unit * weight)
-        self.count.assign_add(weight)
-
     def kl_per_unit(self):
         return tf.math.divide_no_nan(tf.convert_to_tensor(self.total), tf.convert_to_tensor(self.count))
 
@@ -35,7 +31,7 @@ class ActiveUnits(keras.metrics.Metric):
 
 
 class Tally(keras.metrics.Metric):
-    """Counts batches, and rows of each field whose values do not fit; it is printed nowhere."""
+    """Counts batches, up to one that does not fit, and rows of each field whose values do not; printed nowhere."""
 
     def __init__(self):
         super().__init__(name="tally")
@@ -45,7 +41,7 @@ class Tally(keras.metrics.Metric):
         self.unfit = self.add_variable((fields,), "zeros", name="unfit")
 
     def update_state(self, unfit):
-        self.batches.assign_add(1)
+        self.batches.assign_add(tf.cast(tf.reduce_sum(self.unfit) == 0, tf.int32))
         self.unfit.assign_add(unfit)
 
     def result(self):

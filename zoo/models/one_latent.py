@@ -8,6 +8,7 @@ from zoo.errors import InvalidInput
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.inputs import checked
 from zoo.objectives.trace import Pass, Trace
+from zoo.replicas import seed_for
 
 tfd = tfp.distributions
 
@@ -46,7 +47,8 @@ class OneLatent(EncoderDecoder):
         posterior = self.posteriors(inputs)["z"]
         if "path" in needs:
             return self.path_pass(inputs, posterior, num_samples, seed)
-        z, log_posterior = posterior.experimental_sample_and_log_prob(num_samples, seed=seed)
+        own = seed_for(posterior, seed)
+        z, log_posterior = posterior.experimental_sample_and_log_prob(num_samples, seed=own)
         return self.passed(inputs, posterior, z, log_posterior, seed)
 
     def passed(self, inputs, posterior, z, log_posterior, seed):
@@ -67,7 +69,7 @@ class OneLatent(EncoderDecoder):
         """As `passed`, of base draws whose values alone the log terms know, with `base` and `path`."""
         flow = hasattr(posterior, "push")  # a flow: a base and the way forward from it
         origin = posterior.distribution if flow else posterior
-        base = origin.sample(draws, seed=seed)
+        base = origin.sample(draws, seed=seed_for(origin, seed))
         fixed = tf.stop_gradient(base)
         with tf.GradientTape() as tape:
             tape.watch(fixed)

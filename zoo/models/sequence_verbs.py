@@ -1,8 +1,6 @@
 """What one does with a model of sequences: verbs and endpoints over its loops."""
 
-import functools
 import itertools
-import threading
 import types
 
 import keras
@@ -10,30 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.graphs import graphed
 from zoo.models.sequence_loop import from_past, from_prior
 from zoo.models.verbs import renamed
 from zoo.networks.recurrent import time_first
 from zoo.numerics import apart
 from zoo.randomness import as_seed
 from zoo.rows import normal_rows, split_rows
-
-LOCK = threading.RLock()  # two threads in one graph may disturb each other
-
-
-def graphed(method):
-    """A method of tensors, which runs as a graph where it is called eagerly: made once a model and kind of tensors."""
-
-    @functools.wraps(method)
-    def call(self, *args, **settings):
-        if not tf.executing_eagerly():
-            return method(self, *args, **settings)
-        graphs = self.__dict__.setdefault("_graphs", {})
-        with LOCK:
-            if method not in graphs:
-                graphs[method] = tf.function(functools.partial(method, self), autograph=False, reduce_retracing=True)
-            return graphs[method](*args, **settings)
-
-    return call
 
 
 class SequenceVerbs:

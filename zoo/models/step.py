@@ -7,16 +7,18 @@ from zoo.data.spec import WEIGHT
 from zoo.errors import InvalidInput
 from zoo.models.doors import Doors
 from zoo.models.metrics import ActiveUnits, Tally
-from zoo.models.updates import apply_if, fuse
+from zoo.models.sharing import side_by_side
+from zoo.models.updates import FUSED, apply_if, listens, together
 from zoo.objectives.adversaries import Player
-from zoo.objectives.trace import joined
-from zoo.replicas import everywhere, mean, num_parts, num_replicas, over_replicas, part_of, whole_batch
+from zoo.replicas import everywhere, mean, num_replicas, over_replicas, whole_batch
 
 
 class Step(Doors):
     """What Keras' `compile`, `fit`, `evaluate` and `predict` do with a model; mixed into `LatentVariableModel`."""
 
     skip_norm = None
+    several = False  # whether `fit` decides how many updates a call makes
+    schedules = {}  # name of a scalar -> its schedule in the training graph
 
     def make_metrics(self):
         """A mean for every printed term, and the active units of each latent."""
@@ -71,17 +73,22 @@ class Step(Doors):
 
     # Keras
 
-    def compile(self, *args, skip_norm=None, **kwargs):
+    def compile(self, optimizer="rmsprop", *args, skip_norm=None, steps_per_execution=None, **kwargs):
         """Keras' `compile`: the optimiser is the model's own, adversaries bring theirs.
 
         Args:
+            optimizer: as Keras takes it; of the names "adam" and "adamw" become `FusedAdam` and `FusedAdamW`.
             skip_norm: None, or the norm of the whole gradient above which an update is left out, as those are that are
                 not finite.
+            steps_per_execution: updates that a call into TensorFlow makes, between which no callback is called. None
+                has `fit` take up to 20, and 1 where a callback listens to batches.
         """
         if skip_norm is not None and not skip_norm > 0:
             raise InvalidInput(f"skip_norm must be positive, got {skip_norm!r}")
         self.build()
-        super().compile(*args, **kwargs)
+        optimizer = FUSED[optimizer]() if optimizer in FUSED else optimizer
+        super().compile(optimizer, *args, steps_per_execution=steps_per_execution or 1, **kwargs)
+        self.several = steps_per_execution is None
         if skip_norm is not None and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise InvalidInput("skip_norm is a norm of gradients as they are: compile without a scale of the loss")
         self.skip_norm = skip_norm
@@ -89,12 +96,28 @@ class Step(Doors):
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
         mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
         self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
-        for player in self.players():
-            fuse(player.optimizer)
 
     def get_compile_config(self):
         config = super().get_compile_config()
-        return config and {**config, "skip_norm": self.skip_norm}
+        open_ones = {"steps_per_execution": None} if self.several else {}
+        return config and {**config, "skip_norm": self.skip_norm, **open_ones}
+
+    def follow(self, callbacks, number=None, *exactly):
+        """Prepare the graph of a loop with these callbacks, of batches as `together` takes them.
+
+        Schedules are a part of it, and the number of updates a call makes.
+        """
+        schedules = {callback.moves: callback for callback in callbacks if getattr(callback, "moves", None)}
+        count = self.steps_per_execution
+        if self.several and (
+            self.run_eagerly or self.distribute_strategy.num_replicas_in_sync > 1 or any(map(listens, callbacks))
+        ):
+            count = 1
+        elif self.several and (count == 1 or any(exactly)):  # a graph that is there serves data with an end
+            count = together(number, *exactly)
+        if count != self.steps_per_execution or schedules != self.schedules:
+            self.train_function = self.test_function = None
+        self.steps_per_execution, self.schedules = count, schedules
 
     def compile_from_config(self, config):
         """Compile as a saved model was: Keras leaves that to whoever has a `compile` of their own."""
@@ -115,6 +138,8 @@ class Step(Doors):
 
     def learn(self, batch):
         """An update by a batch, or by this replica's rows of it: the logs."""
+        for name, schedule in self.schedules.items():
+            self.scalars[name].assign(tf.cast(schedule.at(tf.convert_to_tensor(self.steps)), tf.float32))
         noise_seed, draw_seed = tf.unstack(tf.random.split(self.step_seed(), 2, alg="philox"))
         inputs, fit = self.enter(batch, noise_seed, training=True)
         kept = {id(v) for v in (self.steps, *self.scalars.values())}
@@ -168,33 +193,10 @@ class Step(Doors):
     def forward(self, inputs, seed, training):
         """The `Pass` of a batch, with what the bound needs in training, and what the penalties say of it."""
         needs = [need for need in self.bound.func.needs if training or need != "path"]  # which serves a gradient alone
-        p = self.side_by_side(inputs, training=training, seed=seed, needs=needs)
+        p = side_by_side(self, inputs, training=training, seed=seed, needs=needs)
         if WEIGHT in inputs:
             p = p._replace(trace=p.trace._replace(row_weight=p.trace.row_weight * inputs[WEIGHT]))
         return p._replace(paid=p.paid | {penalty.name: penalty(p, self) for penalty in self.penalties})
-
-    def side_by_side(self, inputs, **settings):
-        """The `Pass` of a batch, whose rows cores share (`zoo.replicas.num_parts`): then with the trace alone."""
-        x = next(iter(inputs.values()))
-        count = num_parts(x.shape[0]) if self.by_rows else 1
-        if count == 1:
-            return self(inputs, **settings)
-        rows, passes, counted = x.shape[0] or tf.shape(x)[0], [], []
-        for number in range(count):
-            with part_of(number, count, rows) as (seen, own):
-                passes.append(self({name: value[seen] for name, value in inputs.items()}, **settings))
-                counted.append(own)
-        trace = joined([p.trace for p in passes], counted)
-        return passes[0]._replace(inputs=inputs, trace=trace, posterior={}, prior={}, likelihood={})
-
-    @property
-    def by_rows(self):
-        """Whether the trace says of each row what the model makes of that row alone, so that cores may share a batch.
-
-        Penalties are of whole batches, and nothing is known of layers and models from elsewhere.
-        """
-        ours = type(self).__module__.startswith("zoo.") and not (self.penalties or self.jit_compile)
-        return ours and all(map(of_a_row, self._flatten_layers(include_self=False)))
 
     def total(self, cost, optimizer, share):
         """A cost with the layers' regularisers, scaled for mixed precision and by a replica's share of the batch."""
@@ -218,18 +220,17 @@ class Step(Doors):
     def update_metrics(self, p, costs, finite):
         """Update one mean per term with the finite steps, and return the logs of all."""
         rows = p.inputs.get(WEIGHT, tf.ones(tf.shape(p.trace.log_mass)[2:]))
-        total = tf.reduce_sum(rows)
-        weight = tf.cast(finite, tf.float32) * total
+        weight = tf.cast(finite, tf.float32) * tf.reduce_sum(rows)
         self.skipped.update_state(tf.cast(~finite, tf.float32) / num_replicas())
         terms = {"loss": costs["model"], **self.terms(p.trace), **p.paid}
         terms |= {f"{name}_cost": cost for name, cost in costs.items()}
-        for term, metric in self.term_metrics.items():
-            mean = tf.math.divide_no_nan(tf.reduce_sum(rows * terms[term]), total)
-            metric.update_state(tf.where(finite, mean, 0.0), weight)
-        for name, metric in self.unit_metrics.items():
-            if name in p.trace.kl_per_unit:
-                mean = tf.math.divide_no_nan(tf.linalg.matvec(p.trace.kl_per_unit[name], rows, transpose_a=True), total)
-                metric.update_state(tf.where(finite, mean, 0.0), weight)
+        sums = {metric: tf.reduce_sum(rows * terms[term]) for term, metric in self.term_metrics.items()}
+        for name in p.trace.kl_per_unit.keys() & self.unit_metrics.keys():
+            units = p.trace.kl_per_unit[name]
+            sums[self.unit_metrics[name]] = tf.linalg.matvec(units, rows, transpose_a=True)
+        for metric, value in sums.items():  # a step's mean times its weight: Keras' way there is a dozen operations
+            metric.total.assign_add(tf.where(finite, value, 0.0))
+            metric.count.assign_add(weight)
         return self.get_metrics_result()
 
     def terms(self, trace):
@@ -242,10 +243,3 @@ class Step(Doors):
     def get_metrics_result(self):
         logs = super().get_metrics_result()
         return {name: value for name, value in logs.items() if value is not None}
-
-
-def of_a_row(layer):
-    """Whether a layer makes of a row what it would without the others: no statistics, no draws, no cost of its own."""
-    known = type(layer).__module__.startswith(("zoo.", "keras.")) and not isinstance(layer, keras.Sequential)
-    apart = not (layer.non_trainable_variables or layer.activity_regularizer or hasattr(layer, "seed_generator"))
-    return known and apart

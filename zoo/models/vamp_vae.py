@@ -33,6 +33,8 @@ class VampVAE(VAE):
         **kwargs: as `VAE`, without `prior`. The posterior needs a log density at any point: "point" has none.
     """
 
+    rows_apart = False  # the prior is made anew in each pass, which takes longer than sharing the rows saves
+
     def __init__(self, num_pseudo_inputs=500, **kwargs):
         check_positive(num_pseudo_inputs=num_pseudo_inputs)
         if "prior" in kwargs:
@@ -62,10 +64,6 @@ class VampVAE(VAE):
     @property
     def inference_layers(self):
         return []  # the prior is made of them too
-
-    @property
-    def by_rows(self):
-        return False  # the prior is made anew in each pass, which takes longer than sharing the rows saves
 
     def draw(self, seeds, condition, temperature=1.0):
         return {"z": self.prior().sample_rows(seeds, temperature)}

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
+from zoo.models.graphs import graphed
 from zoo.models.guards import check_memory, check_temperature
 from zoo.models.inputs import padded
 from zoo.randomness import as_seed
@@ -17,6 +18,7 @@ class Verbs:
     fields of `model.conditions` by name, such as y.
     """
 
+    @graphed
     def code(self, inputs):
         """Name -> the locations that the data fields are decoded from."""
         located = self.locations(inputs)
@@ -39,8 +41,12 @@ class Verbs:
 
     def reconstruct(self, x, **condition):
         """[B, *data_shape]: the mean of p(x | z) at the posterior's location."""
-        inputs = self.inputs_of(x, condition)
-        return single(self.means(self.code(inputs), self.condition_of(inputs)))
+        return single(self.rebuilt(self.inputs_of(x, condition)))
+
+    @graphed
+    def rebuilt(self, inputs):
+        """Data field -> what `reconstruct` gives."""
+        return self.means(self.code(inputs), self.condition_of(inputs))
 
     def interpolate(self, x0, x1, steps=8, **condition):
         """[steps, B, *data_shape]: decoded points on the way between the codes of x0 and x1, ends included."""
@@ -62,20 +68,30 @@ class Verbs:
         """
         check_positive(num_samples=num_samples)
         self.require("log_prob", ["bound"])
-        return self(self.inputs_of(x, condition), num_samples=num_samples, seed=seed).log_marginal
+        return self.log_marginal(self.inputs_of(x, condition), as_seed(seed), num_samples)
+
+    @graphed
+    def log_marginal(self, inputs, seed, num_samples):
+        """[B]: what `log_prob` gives."""
+        return self(inputs, num_samples=num_samples, seed=seed).log_marginal
 
     def simulate(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
-        tempered = {} if temperature == 1 else {"temperature": check_temperature(self, temperature)}
+        tempered = {} if temperature == 1 else {"temperature": tf.constant(check_temperature(self, temperature))}
         self.require("sample", ["prior"])
         check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
         given = self.condition_of(self.inputs(**self.given(n, condition)))
-        latents = self.draw(tf.random.split(latent_seed, n), given, **tempered)
-        likelihoods = self.likelihoods(latents, given)
-        found = {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
+        latents, found = self.drawn(tf.random.split(latent_seed, n), pixel_seed, given, bool(mean), **tempered)
         return latents, single(found)
+
+    @graphed
+    def drawn(self, seeds, pixel_seed, condition, mean, **tempered):
+        """(latents by name, data field -> draws or means): what `simulate` gives, of a seed for each row's latents."""
+        latents = self.draw(seeds, condition, **tempered)
+        likelihoods = self.likelihoods(latents, condition)
+        return latents, {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
 
     def sample(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """[n, *data_shape]: draws of p(x | condition), or with `mean` the means of p(x | z) at drawn z.
@@ -93,6 +109,7 @@ class Verbs:
                 raise InvalidInput(f"{n} images need {n} labels, got {len(value)} in {name}")
         return found
 
+    @graphed
     def means(self, latents, condition):
         """Data field -> the mean of p(field | latents, condition)."""
         return {name: likelihood.mean() for name, likelihood in self.likelihoods(latents, condition).items()}
@@ -127,7 +144,7 @@ class Verbs:
         return {name: (method, inputs) for name, (need, method, inputs) in known.items() if need in offered}
 
     def serve_reconstruct(self, **fields):
-        return renamed(self.means(self.code(self.observed(fields)), self.condition_of(fields)))
+        return renamed(self.rebuilt(self.observed(fields)))
 
     def serve_encode(self, **fields):
         posteriors = self.posteriors(self.observed(fields))

@@ -11,11 +11,13 @@ import pathlib
 import zipfile
 
 import h5py
+import keras
 import numpy as np
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
 from zoo.files import LARGEST_FILE, sha256, write_bytes
+from zoo.models.saving import check_whole
 
 SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
 INSIDE = "model.weights.h5"  # of a .keras file
@@ -28,61 +30,61 @@ class WeightsFile(io.BytesIO):
         return INSIDE
 
 
-class Weights:
-    """Saving and loading of weights, mixed into `LatentVariableModel`: whole or not at all, both ways."""
+def save_weights(model, filepath, overwrite=True, **kwargs):
+    """Keras' `save_weights`; a .weights.h5 file is made in memory, and appears whole."""
+    check_whole(model)
+    path = str(filepath)
+    if not path.endswith(".weights.h5") or "://" in path or (pathlib.Path(path).exists() and not overwrite):
+        return keras.Model.save_weights(model, filepath, overwrite, **kwargs)
+    return write_bytes(path, weights_bytes(model))
 
-    def save_weights(self, filepath, overwrite=True, **kwargs):
-        """Keras' `save_weights`; a .weights.h5 file is made in memory, and appears whole."""
-        self.check_whole()
-        path = str(filepath)
-        if not path.endswith(".weights.h5") or "://" in path or (pathlib.Path(path).exists() and not overwrite):
-            return super().save_weights(filepath, overwrite, **kwargs)
-        return write_bytes(path, self.weights_bytes())
 
-    def load_weights(self, filepath, skip_mismatch=False, **kwargs):
-        """Keras' `load_weights`; what does not fit, or is not finite, is refused before any weight is taken over.
+def load_weights(model, filepath, skip_mismatch=False, **kwargs):
+    """Keras' `load_weights`; what does not fit, or is not finite, is refused before any weight is taken over.
 
-        Raises:
-            InvalidInput: with the name of the file and of the tensor.
-        """
-        path = str(filepath)
-        if not path.endswith((".weights.h5", ".keras")) or "://" in path or skip_mismatch or kwargs:
-            return super().load_weights(filepath, skip_mismatch, **kwargs)
-        return self.take_weights(read_weights(path), path)
+    Raises:
+        InvalidInput: with the name of the file and of the tensor.
+    """
+    path = str(filepath)
+    if not path.endswith((".weights.h5", ".keras")) or "://" in path or skip_mismatch or kwargs:
+        return keras.Model.load_weights(model, filepath, skip_mismatch, **kwargs)
+    return take_weights(model, read_weights(path), path)
 
-    def weights_bytes(self):
-        """The content of a .weights.h5 file.
 
-        Raises:
-            InvalidInput: a weight is not finite.
-        """
-        self.check_whole()
-        for weight in self.weights:
-            if not np.isfinite(weight.numpy().astype("float64")).all():
-                raise InvalidInput(f"the weight {weight.path} holds NaN or infinity: such a model is not saved")
-        file = WeightsFile()
-        super().save_weights(file)
-        return file.getvalue()
+def weights_bytes(model):
+    """The content of a .weights.h5 file.
 
-    def take_weights(self, content, source):
-        """Take over the weights of a .weights.h5 file's content, once all of them are known to fit.
+    Raises:
+        InvalidInput: a weight is not finite.
+    """
+    check_whole(model)
+    for weight in model.weights:
+        if not np.isfinite(weight.numpy().astype("float64")).all():
+            raise InvalidInput(f"the weight {weight.path} holds NaN or infinity: such a model is not saved")
+    file = WeightsFile()
+    keras.Model.save_weights(model, file)
+    return file.getvalue()
 
-        Raises:
-            InvalidInput: with the name of the file, `source`, and of the tensor.
-        """
-        check_fit(tensors(content, source), tensors(self.weights_bytes(), "the model"), source)
-        theirs = digests(content, source)
-        before = [weight.numpy() for weight in self.weights]
-        try:
-            with reading(source):
-                super().load_weights(WeightsFile(content))
-            for name, digest in expected(digests(self.weights_bytes(), source), theirs).items():
-                if digest not in theirs.values():
-                    raise InvalidInput(f"{source} does not fit the model: it lacks {name}")
-        except InvalidInput:
-            for weight, value in zip(self.weights, before, strict=True):
-                weight.assign(value)
-            raise
+
+def take_weights(model, content, source):
+    """Take over the weights of a .weights.h5 file's content, once all of them are known to fit.
+
+    Raises:
+        InvalidInput: with the name of the file, `source`, and of the tensor.
+    """
+    check_fit(tensors(content, source), tensors(weights_bytes(model), "the model"), source)
+    theirs = digests(content, source)
+    before = [weight.numpy() for weight in model.weights]
+    try:
+        with reading(source):
+            keras.Model.load_weights(model, WeightsFile(content))
+        for name, digest in expected(digests(weights_bytes(model), source), theirs).items():
+            if digest not in theirs.values():
+                raise InvalidInput(f"{source} does not fit the model: it lacks {name}")
+    except InvalidInput:
+        for weight, value in zip(model.weights, before, strict=True):
+            weight.assign(value)
+        raise
 
 
 def check_fit(theirs, ours, source):

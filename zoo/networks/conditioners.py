@@ -34,6 +34,8 @@ class Conditioner(keras.layers.Layer):
         activation: any Keras activation name.
     """
 
+    rows_apart = True
+
     def __init__(self, num_inputs, hidden_units, outputs, activation="elu"):
         super().__init__(dtype="float32")
         check_widths(hidden_units=hidden_units)
@@ -63,6 +65,8 @@ class Conditioner(keras.layers.Layer):
 
 class MaskedDense(keras.layers.Dense):
     """A dense layer whose kernel is multiplied by a constant `mask` [inputs, units]."""
+
+    rows_apart = True
 
     def __init__(self, mask, **kwargs):
         super().__init__(mask.shape[1], **kwargs)

@@ -46,6 +46,8 @@ def default_filters(data_shape):
 class GatedConv(keras.layers.Layer):
     """a * sigmoid(b) with the channels [a, b] of a convolution: [N, H, W, C] -> [N, H', W', filters]."""
 
+    rows_apart = True
+
     def __init__(self, filters, convolution, **kwargs):
         super().__init__(**kwargs)
         self.filters = filters
@@ -79,6 +81,8 @@ def convolution(layer, filters, kernel, strides, activation, batch_norm, gated):
 class Residual(keras.layers.Layer):
     """x + conv(act(conv(act(x)))), 3x3: [N, H, W, C] -> [N, H, W, C]. He et al. 2016, arXiv:1603.05027."""
 
+    rows_apart = True
+
     def __init__(self, filters, activation, **kwargs):
         super().__init__(**kwargs)
         self.activation = activation_function(activation)
@@ -102,6 +106,8 @@ class Crop(keras.layers.Layer):
     Args:
         rows, columns: how many.
     """
+
+    rows_apart = True
 
     def __init__(self, rows, columns):
         super().__init__()

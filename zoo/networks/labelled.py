@@ -13,6 +13,8 @@ class LabelledDense(keras.layers.Layer):
     another by chance, and classifiers learn from known labels what the labels mean.
     """
 
+    rows_apart = True
+
     def __init__(self, units, activation, name):
         super().__init__(name=name)
         self.features = Dense(units, name="features")

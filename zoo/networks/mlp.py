@@ -18,6 +18,8 @@ class Dense(keras.layers.Dense):
     (its issue 117700).
     """
 
+    rows_apart = True
+
     def call(self, x):
         if x.shape.rank == 2:
             return super().call(x)
@@ -27,6 +29,8 @@ class Dense(keras.layers.Dense):
 
 class GatedDense(keras.layers.Layer):
     """a * sigmoid(b) with [a, b] = W x + c: [..., F] -> [..., units]. Dauphin et al. 2017, arXiv:1612.08083."""
+
+    rows_apart = True
 
     def __init__(self, units, **kwargs):
         super().__init__(**kwargs)
@@ -85,6 +89,8 @@ class Chain(keras.layers.Layer):
 
     `output_layer` is the linear layer whose bias `adapt` sets, where there is one.
     """
+
+    rows_apart = True
 
     def __init__(self, layers, name, output_index=None):
         super().__init__(name=name)

@@ -19,6 +19,8 @@ class MomentumNetwork(keras.layers.Layer):
         hidden_units: of the hidden layer.
     """
 
+    rows_apart = True
+
     def __init__(self, latent_dim, hidden_units, name):
         super().__init__(name=name)
         self.latent_dim = latent_dim

@@ -17,6 +17,8 @@ class Recurrence(keras.layers.Layer):
         state: the name of its first tensor, which is the output.
     """
 
+    rows_apart = True
+
     num_gates, tensors = 1, 1
 
     def __init__(self, units, state="h"):

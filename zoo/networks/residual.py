@@ -21,6 +21,8 @@ class Bottleneck(keras.layers.Layer):
         depth: how many of them are added up in the network.
     """
 
+    rows_apart = True
+
     def __init__(self, filters, hidden, kernel, depth, **kwargs):
         super().__init__(**kwargs)
         sizes = [(hidden, 1), (hidden, kernel), (hidden, kernel)]
@@ -73,6 +75,8 @@ class BottomUp(keras.layers.Layer):
         width: channels.
     """
 
+    rows_apart = True
+
     def __init__(self, sizes, num_blocks, width):
         super().__init__(name="encoder")
         self.places = [place for place, count in enumerate(num_blocks) for _ in range(count)]
@@ -102,6 +106,8 @@ class TopDown(keras.layers.Layer):
         latent_channels: of each latent.
         filters: channels of the output.
     """
+
+    rows_apart = True
 
     def __init__(self, sizes, num_levels, width, latent_channels, filters):
         super().__init__(name="decoder")

@@ -5,6 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
+from zoo.distributions import location
 from zoo.errors import InvalidInput
 
 
@@ -51,10 +52,24 @@ class Penalty(keras.layers.Layer):
 
 def draws_by_latent(p, model):
     """Name -> (z [C, B, D], mass [C, B]): the first draw of each continuous latent, and the mass of its values."""
+    return {name: by_value(p.trace.latents[name][0], name, p) for name in model.latent_names}
+
+
+def locations_by_latent(p, model):
+    """As `draws_by_latent`, of the posteriors' locations, at the first draws of the latents that these depend on."""
+    return {name: by_value(location(p.posterior[name]), name, p) for name in model.latent_names}
+
+
+def by_value(values, name, p):
+    """(values [C, B, D], mass [C, B]) of a latent's values, whose axes before the event are, or fold, C and B."""
     mass = tf.exp(p.trace.log_mass[0])
-    found = {}
-    for name in model.latent_names:
-        z = p.trace.latents[name][0]
-        z = tf.reshape(z, tf.concat([tf.shape(z)[:2], [math.prod(z.shape[2:])]], 0))
-        found[name] = (z, tf.broadcast_to(mass, tf.shape(z)[:2]))
-    return found
+    size = math.prod(p.trace.latents[name].shape[3:])
+    values = tf.reshape(values, [-1, tf.shape(mass)[1], size])[: tf.shape(mass)[0]]
+    return values + tf.zeros([tf.shape(mass)[0], 1, 1]), mass
+
+
+def covariance(values, mass):
+    """[D, D]: that of values [C, B, D], whose C values of a row weigh mass [C, B]."""
+    weight = mass / tf.reduce_sum(mass)
+    centred = values - tf.einsum("cb,cbd->d", weight, values)
+    return tf.einsum("cb,cbd,cbk->dk", weight, centred, centred)

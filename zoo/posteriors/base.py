@@ -12,6 +12,8 @@ class PosteriorHead(keras.layers.Layer):
         num_parameters: width of the dense layer.
     """
 
+    rows_apart = True
+
     def __init__(self, latent_dim, num_parameters):
         super().__init__(name="posterior")
         self.latent_dim = latent_dim

@@ -16,6 +16,8 @@ class ConditionalGaussian(keras.layers.Layer):
         layers: the perceptron's hidden layers, such as `dense_layers` gives.
     """
 
+    rows_apart = True
+
     def __init__(self, latent_dim, layers):
         super().__init__()
         self.latent_dim = latent_dim

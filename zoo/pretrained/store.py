@@ -191,7 +191,7 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
             or whose SHA-256 differs.
     """
     from zoo.creation import create, model_class
-    from zoo.models.weights import at_most, stored_numbers
+    from zoo.models.weights import at_most, stored_numbers, take_weights
 
     home = locate(name)
     card = read_card(home)
@@ -201,7 +201,7 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
     kept = {argument: value for argument, value in card["config"].items() if argument not in retired}
     with making(home), at_most(stored_numbers(content, path), home / CARD):
         model = create(model or card["model"], **{**kept, **config})
-    model.take_weights(content, path)
+    take_weights(model, content, path)
     object.__setattr__(model, "card", card)  # Keras would track the dict, and make it one of its own
     return model
 
@@ -242,7 +242,9 @@ def save(
         raise InvalidInput(f"zoo.save writes a folder: name one, or write a .keras file by model.save, got {directory}")
     if not overwrite:
         refuse_existing(directory)
-    content = model.weights_bytes()
+    from zoo.models.weights import weights_bytes
+
+    content = weights_bytes(model)
     written = check_saved(model, directory, card)
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,8 @@ tfd = tfp.distributions
 class Prior(keras.layers.Layer):
     """What every prior says of itself; one of your own writes `distribution`, and the rest where it differs."""
 
+    rows_apart = True
+
     def distribution(self):
         """p(z) over [D]."""
         raise NotImplementedError

@@ -18,10 +18,11 @@ class ExponentialMovingAverage(keras.callbacks.Callback):
     Keras' own `use_ema` overwrites the weights at the end of `fit`, which no resumed run survives.
 
     Args:
-        decay: of the average, per update; early on it is held below (1 + t) / (10 + t).
+        decay: of the average, per update; early on it is held below (1 + t) / (10 + t). After a call that makes
+            several updates the last one's weights count for all of them.
     """
 
-    comes_first = True
+    comes_first = comes_with_calls = True
 
     def __init__(self, decay=0.999):
         super().__init__()

@@ -1,94 +1,82 @@
-"""Whether XLA compiles the update, and how many a call makes: measured, where a recipe leaves it open."""
+"""Whether XLA compiles the update, and how many a call makes: as a recipe says, or as `zoo train --tune` measures."""
 
 import dataclasses
 import pathlib
-import statistics
 import time
 
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.files import read_json, write_json
+from zoo.files import read_json
+from zoo.models.updates import together
 from zoo.precision import computing
 from zoo.quiet import waiting
-from zoo.training.checkpoint import Checkpoint
 
-FILE = "compiling.json"
-FEWEST, SHORTEST = 1000, 60  # updates, and seconds of a run: a shorter one is over before XLA has paid
+FILE = "compiling.json"  # of runs that were measured before there was --tune
 WINS = 0.9  # at most so many times the seconds without
 LENGTHS = 8  # as many shapes have the batches of sequences, about: XLA compiles an update for each
-ROUNDS, TRIES = 3, 5  # timed, and updates in each
-TOGETHER, SHORT = 10, 0.02  # updates that one call makes, where one takes at most so many seconds
+UPDATES = 40  # timed of each kind
 
 
-def settled(recipe, folder, model, batches, steps):
-    """The recipe with what it leaves to be measured: `jit_compile`, and how many updates a call makes.
-
-    That is kept in the run's folder, so that it goes on as it began. XLA must win by a tenth, over the whole run and
-    with what it takes to compile; short updates are made several in a call. A run too short to be measured, or whose
-    operators are to be deterministic, does without either.
+def settled(recipe, folder, model, steps):
+    """The recipe with what it leaves open: no XLA where there is no GPU, and several updates in a call.
 
     Args:
         recipe: a `Recipe`.
         folder: of the run.
-        model: that which is to be trained; a copy of it is measured.
-        batches: the training data.
+        model: that which is trained.
         steps: updates an epoch.
     """
-    left_open = [key for key in ("jit_compile", "steps_per_execution") if getattr(recipe, key) == "auto"]
-    if not left_open:
-        return recipe
-    path, chosen = pathlib.Path(folder) / FILE, {"jit_compile": False, "steps_per_execution": 1}
+    path = pathlib.Path(folder) / FILE
+    by_xla = model.supports_jit and bool(tf.config.list_physical_devices("GPU"))
+    chosen = {"jit_compile": by_xla, "steps_per_execution": together(None, steps)}
     if path.exists():
         chosen = read_choice(path)
-    elif recipe.epochs * steps >= FEWEST and not recipe.deterministic and not Checkpoint(folder, {}).exists:
-        chosen, seconds = measured(recipe, model, batches, steps)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {**chosen, "seconds_of_updates": seconds})
-    return dataclasses.replace(recipe, **{key: chosen[key] for key in left_open})
-
-
-def measured(recipe, model, batches, steps):
-    """({"jit_compile", "steps_per_execution"}, {"without", "with": seconds, where that was measured}) of a run."""
-    with waiting("measuring an update"):
-        with computing(recipe.precision):
-            copy = type(model).from_config(model.get_config())
-        recipe.keep(copy)
-        batch, updates = next(iter(batches)), recipe.epochs * steps
-        shapes = LENGTHS if any(None in spec.shape[1:] for spec in batches.element_spec.values()) else 1
-        seconds = {"without": seconds_of_updates(copy, recipe.make_optimizer(steps), batch, False)}
-        long = seconds["without"]["each"] * updates >= SHORTEST
-        if recipe.jit_compile == "auto" and model.supports_jit and long:
-            seconds["with"] = seconds_of_updates(copy, recipe.make_optimizer(steps), batch, True)
-    whole = {
-        side: each["first"] * (shapes if side == "with" else 1) + each["each"] * updates
-        for side, each in seconds.items()
-    }
-    by_xla = whole.get("with", whole["without"]) < WINS * whole["without"]
-    each = seconds["with" if by_xla else "without"]["each"]
-    return {"jit_compile": by_xla, "steps_per_execution": TOGETHER if each <= SHORT else 1}, seconds
+    return dataclasses.replace(recipe, **{key: chosen[key] for key in chosen if getattr(recipe, key) == "auto"})
 
 
 def read_choice(path):
-    """{"jit_compile", "steps_per_execution"} as a run's folder has them."""
+    """{"jit_compile", "steps_per_execution"} as the folder of an earlier run has them."""
     found = read_json(path)
     chosen = {"jit_compile": found.get("jit_compile"), "steps_per_execution": found.get("steps_per_execution", 1)}
     for key, kind in (("jit_compile", bool), ("steps_per_execution", int)):
         if type(chosen[key]) is not kind:
-            raise InvalidInput(f"{path} says nothing of {key}: remove it, and it is measured anew")
+            raise InvalidInput(f"{path} says nothing of {key}: remove it")
     return chosen
 
 
-def seconds_of_updates(model, optimizer, batch, jit_compile):
-    """{"first", with what it takes to compile, "each": the median over a few rounds of further ones}."""
-    model.compile(optimizer, jit_compile=jit_compile)
-    update = tf.function(model.train_step, jit_compile=jit_compile)
+def measured(recipe, model, batches, steps):
+    """({"jit_compile", "steps_per_execution"}, what was found in words): the fastest for a whole run.
 
-    def seconds(count):
+    XLA must win by a tenth, with what it takes to compile. A copy of the model is measured on one batch.
+    """
+    with waiting("measuring updates"):
+        with computing(recipe.precision):
+            copy = type(model).from_config(model.get_config())
+        recipe.keep(copy)
+        data = tf.data.Dataset.from_tensors(next(iter(batches))).repeat(UPDATES)
+        updates, shapes = recipe.epochs * steps, [1, 1]
+        if any(None in spec.shape[1:] for spec in batches.element_spec.values()):
+            shapes[True] = LENGTHS
+        seconds, said = {}, []
+        for jit_compile in (False, True) if model.supports_jit else (False,):
+            for count in (1, together(None, steps)):
+                first, later = seconds_of_epochs(copy, recipe.make_optimizer(steps), data, jit_compile, count)
+                whole = (first - later) * shapes[jit_compile] + later / UPDATES * updates
+                seconds[jit_compile, count] = whole * (1 if jit_compile else WINS)
+                kind = "XLA" if jit_compile else "no XLA"
+                said.append(f"{kind}, {count} a call: {later / UPDATES * 1e3:.1f} ms an update, begun in {first:.1f} s")
+    by_xla, count = min(seconds, key=seconds.get)
+    return {"jit_compile": by_xla, "steps_per_execution": count}, "; ".join(said)
+
+
+def seconds_of_epochs(model, optimizer, data, jit_compile, count):
+    """(seconds of a first epoch, in which the update is compiled, of a second) of `data`."""
+    model.compile(optimizer, jit_compile=jit_compile, steps_per_execution=count)
+
+    def seconds():
         begun = time.perf_counter()
-        for _ in range(count):
-            logs = update(batch)
-        next(iter(logs.values())).numpy()  # is there when the update is over
-        return (time.perf_counter() - begun) / count
+        model.fit(data, verbose=0)
+        return time.perf_counter() - begun
 
-    return {"first": seconds(1), "each": statistics.median(seconds(TRIES) for _ in range(ROUNDS))}
+    return seconds(), seconds()

@@ -167,6 +167,7 @@ def fit_together(strategy, model, data, epochs, initial_epoch, callbacks):
     callbacks = keras.callbacks.CallbackList(
         guarded(callbacks), add_history=True, model=model, epochs=epochs, steps=steps, verbose=0
     )
+    model.follow(callbacks.callbacks)
     model.stop_training, logs = False, {}
     callbacks.on_train_begin()
     for epoch in range(initial_epoch, epochs):

@@ -1,4 +1,4 @@
-"""Keras' optimisers by name."""
+"""Keras' optimisers by name, of which Adam and AdamW move each variable by one kernel."""
 
 import inspect
 
@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from zoo.errors import InvalidInput, choose
+from zoo.models.updates import FUSED
 from zoo.registry import check_arguments
 
 # What a recipe says itself, or what Keras would do to the weights behind its back.
@@ -16,11 +17,8 @@ def known():
     """Name in lower case -> class."""
     base = keras.optimizers.Optimizer
     found = {name.lower(): cls for name, cls in vars(keras.optimizers).items() if inspect.isclass(cls)}
-    return {
-        name: cls
-        for name, cls in found.items()
-        if issubclass(cls, base) and cls is not base and "learning_rate" in inspect.signature(cls).parameters
-    }
+    found = {name: cls for name, cls in found.items() if issubclass(cls, base) and cls is not base}
+    return {k: cls for k, cls in found.items() if "learning_rate" in inspect.signature(cls).parameters} | FUSED
 
 
 def make(spec, rate, clipnorm):

@@ -20,7 +20,7 @@ class Progress(keras.callbacks.Callback):
     shape of batches is compiled, or an epoch is a few calls, compiling cannot be told from the rest.
     """
 
-    prints_epochs = True
+    prints_epochs = comes_with_calls = True
 
     def __init__(self):
         super().__init__()

@@ -42,10 +42,9 @@ class Recipe:
         precision: in which the networks compute, "float32" or "bfloat16"; weights, distributions and costs are float32
             all the same, and so is the trained model once it is loaded.
         patience: None, or after how many epochs without a better validation loss training stops.
-        jit_compile: whether XLA compiles the update; "auto" measures with which it is faster (`compiling.settled`).
+        jit_compile: whether XLA compiles the update; "auto" has it do so on a GPU alone.
         steps_per_execution: updates per call into TensorFlow, at most: as many as divide those of an epoch. Callbacks
-            are called once per such call, and the average of the weights is taken there; "auto" measures whether an
-            update is so short that ten are made together.
+            are called once per such call, and the average of the weights is taken there; "auto" is 20.
         callbacks: None, or where the run is watched from: "tensorboard", "wandb", "mlflow", a dict of such a name with
             arguments, as {"name": "wandb", "project": "digits"}, or a list of these. They need vae-zoo[NAME] installed.
         seed: of weights, data order and draws.

@@ -42,6 +42,7 @@ def train(
     verbose=True,
     epochs=None,
     distribute=None,
+    tune=False,
 ):
     """Train a model in a folder, and leave there a model that `zoo.load` reads.
 
@@ -63,6 +64,7 @@ def train(
         verbose: print a line an epoch, and on a terminal a bar within it (`Progress`).
         distribute: None, "auto", "mirrored" or "multi_worker": the devices that share each batch, see
             `zoo.training.cluster`. The course of a run is the same on any number of them, to rounding.
+        tune: measure whether XLA compiles the updates, and how many a call makes, and have that in the recipe.
 
     Returns:
         (model, Keras history), of the last stage.
@@ -75,7 +77,7 @@ def train(
     strategy = strategy_of(distribute)
     with workplace(strategy, pathlib.Path(directory).expanduser(), resume) as folder, scope(strategy):
         watched = Watched(tensorboard, profile, verbose and is_chief(strategy))
-        return run(folder, preset, strategy, watched, resume, overwrite, epochs)
+        return run(folder, preset, strategy, watched, resume, overwrite, epochs, tune)
 
 
 class Watched(NamedTuple):
@@ -86,7 +88,7 @@ class Watched(NamedTuple):
     verbose: bool
 
 
-def run(directory, preset, strategy, watched, resume, overwrite, epochs):
+def run(directory, preset, strategy, watched, resume, overwrite, epochs, tune):
     """`train` in this process' own folder; `strategy` shares the batches, None for one device."""
     preset = read_json(directory / RUN) if resume else copy.deepcopy(preset)
     begun_in = preset.get(BEGUN_IN) if resume and isinstance(preset, dict) else os.getcwd()
@@ -101,15 +103,28 @@ def run(directory, preset, strategy, watched, resume, overwrite, epochs):
             ready.append(prepared(stage, models, strategy, fresh=not resume))
         models[stage.name] = ready[-1][0]
         check_saved(ready[-1][0], stage.folder, {**said_of_run(stage), **kept_of(preset)})
+    if tune and not strategy:
+        preset = tuned(preset, stages, ready)
+        stages = stages_of(directory, preset, begun_in)
     same_everywhere(strategy, preset=preset, data=[steps for _, (_, _, steps) in ready])
     with writing(directory):
         directory.mkdir(parents=True, exist_ok=True)
     with locked(directory / LOCK, busy=f"another process trains in {directory}"):
         if not resume:
             output_folder(directory, overwrite, kept=[LOCK])
-        if not resume or epochs is not None:
+        if not resume or epochs is not None or tune:
             write_json(directory / RUN, {**preset, BEGUN_IN: begun_in})
         return train_stages(directory, preset, stages, ready, resume, strategy, watched)
+
+
+def tuned(preset, stages, ready):
+    """The preset with what was measured in its stages' recipes; it is said on a line each."""
+    entries = []
+    for stage, (model, (batches, _, steps)) in zip(stages, ready, strict=True):
+        chosen, found = compiling.measured(stage.recipe, model, batches, steps)
+        print(f"measured: {found}; taken: {', '.join(f'{key} {value}' for key, value in chosen.items())}", flush=True)
+        entries.append({**stage.entry, "recipe": {**stage.entry.get("recipe", {}), **chosen}})
+    return {**preset, **({"stages": entries[:-1]} if entries[1:] else {}), **entries[-1]}
 
 
 def train_stages(directory, preset, stages, ready, resume, strategy, watched):
@@ -125,7 +140,7 @@ def train_stages(directory, preset, stages, ready, resume, strategy, watched):
         model, data = ready[0] if number == 1 else prepared(stage, models, strategy)
         if watched.verbose:
             print(said_of(model), flush=True)
-        stage = settled(stage, model, data, strategy)
+        stage = settled(stage, model, data[-1], strategy)
         history, epochs = fit(stage, model, data, resume, strategy, watched)
         models[stage.name] = model
         said = preset if last else stage.entry
@@ -162,11 +177,11 @@ def prepared(stage, models, strategy, fresh=False):
     return model, datasets(model, stage.data, recipe, epochs_done=0)
 
 
-def settled(stage, model, data, strategy):
-    """The stage with a recipe that leaves nothing to be measured."""
-    recipe, (batches, _, steps) = stage.recipe, data
+def settled(stage, model, steps, strategy):
+    """The stage with a recipe that leaves nothing open."""
+    recipe = stage.recipe
     if not strategy:
-        return stage._replace(recipe=compiling.settled(recipe, stage.folder, model, batches, steps))
+        return stage._replace(recipe=compiling.settled(recipe, stage.folder, model, steps))
     if recipe.jit_compile is True:
         say_once("several devices share a batch, and XLA compiles for one: jit_compile is left out")
     together = 1 if recipe.steps_per_execution == "auto" else recipe.steps_per_execution

@@ -3,6 +3,7 @@
 import math
 
 import keras
+import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.quiet import say_once
@@ -12,10 +13,11 @@ SCHEDULES = Registry("schedule")
 
 
 class Schedule(keras.callbacks.Callback):
-    """Moves a scalar of the model to `at(step)` before each step, the step being the model's count of updates.
+    """Moves a scalar of the model to `at(step)` before each update, the step being the model's count of updates.
 
-    The scalar and the count are saved with a checkpoint, so a resumed run continues the schedule. Validation is
-    measured at the value that the schedule ends with, `at(math.inf)`, so that its epochs can be compared.
+    It does so in the training graph, however many updates a call makes. The scalar and the count are saved with a
+    checkpoint, so a resumed run continues the schedule. Validation is measured at the value that the schedule ends
+    with, `at(math.inf)`, so that its epochs can be compared.
 
     Args:
         variable: a name of `model.scalars`: "beta", the weight of the KL; "temperature"; "mmd.weight", ...
@@ -23,22 +25,22 @@ class Schedule(keras.callbacks.Callback):
 
     def __init__(self, variable="beta"):
         super().__init__()
-        self.variable = variable
+        self.moves = variable
 
     def set_model(self, model):
         super().set_model(model)
-        self.scalar = choose("scalar of the model", self.variable, model.scalars)
+        self.scalar = choose("scalar of the model", self.moves, model.scalars)
 
     def at(self, step):
-        """The scalar's value at an update."""
+        """The scalar's value at an update, of a number or a float64 tensor, in TensorFlow's operations."""
         raise NotImplementedError
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.scalar.assign(self.at(int(self.model.steps.numpy())))
+    def on_train_begin(self, logs=None):
+        self.scalar.assign(float(self.at(int(self.model.steps.numpy()))))
 
     def on_test_begin(self, logs=None):
         self.held = float(self.scalar.numpy())
-        self.scalar.assign(self.at(math.inf))
+        self.scalar.assign(float(self.at(math.inf)))
 
     def on_test_end(self, logs=None):
         self.scalar.assign(self.held)
@@ -63,11 +65,11 @@ class Linear(Schedule):
         self.steps, self.start, self.stop = steps, start, stop
 
     def at(self, step):
-        return self.start + (self.stop - self.start) * self.rise(step)
+        return self.start + (self.stop - self.start) * self.rise(tf.cast(step, tf.float64))
 
     def rise(self, step):
         """The share of the way that is gone at an update."""
-        return min(1.0, step / self.steps)
+        return tf.minimum(step / self.steps, 1.0)
 
 
 @SCHEDULES.register("sigmoid")
@@ -75,11 +77,8 @@ class Sigmoid(Linear):
     """As `Linear`, along a logistic curve from -6 to 6, rescaled to meet both ends."""
 
     def rise(self, step):
-        def logistic(x):
-            return 1 / (1 + math.exp(-x))
-
-        low, high = logistic(-6), logistic(6)
-        return (logistic(12 * super().rise(step) - 6) - low) / (high - low)
+        low, high = 1 / (1 + math.exp(6)), 1 / (1 + math.exp(-6))
+        return (tf.sigmoid(12 * super().rise(step) - 6) - low) / (high - low)
 
 
 @SCHEDULES.register("cyclical")
@@ -97,9 +96,8 @@ class Cyclical(Linear):
         self.cycles, self.ramp = cycles, ramp
 
     def rise(self, step):
-        if step >= self.steps:
-            return 1.0
-        return min(1.0, (step * self.cycles / self.steps) % 1.0 / self.ramp)
+        share = tf.minimum(step * self.cycles / self.steps % 1.0 / self.ramp, 1.0)
+        return tf.where(step >= self.steps, tf.ones_like(share), share)
 
 
 LinearKL, SigmoidKL, CyclicalKL = Linear, Sigmoid, Cyclical  # as schedules of beta are called
