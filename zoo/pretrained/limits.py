@@ -58,7 +58,7 @@ def checked_card(card, source, name):
     if lacking := [entry for entry in ("model", "config") if entry not in card]:
         raise InvalidInput(f"{source} lacks {lacking[0]}")
     check_form(card, FORM, source, "")
-    card = {"name": name, **{key: type(value)() for key, value in DEFAULTS.items()}, **card}
+    card = {**card, **{key: value for key, value in {"name": name, **DEFAULTS}.items() if key not in card}}
     if not re.fullmatch(PLAIN_NAME, card["name"]) or set(card["name"]) == {"."}:
         raise InvalidInput(f"{source} has a name that is no plain word: {card['name'][:100]!r}")
     if "weights" in card:

@@ -82,7 +82,9 @@ def read_card(name):
     home = locate(name)
     card = checked_card(read_json(home / CARD), home / CARD, home.name)
     if is_fetched(home) and card["data"].get("name") not in list_datasets():
-        card["data"].pop("name", None)  # of a file of somebody else's machine, which here might be another
+        card["data"] = {
+            k: v for k, v in card["data"].items() if k != "name"
+        }  # of a file of somebody else's machine, which here might be another
     return card
 
 
