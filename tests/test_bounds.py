@@ -157,7 +157,10 @@ def assert_close(first, second):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize(("plain", "path"), [("iwae", "dreg"), ({"name": "miwae", "num_groups": 4}, "stl")])
+@pytest.mark.parametrize(
+    ("plain", "path"),
+    [("iwae", "dreg"), pytest.param({"name": "miwae", "num_groups": 4}, "stl", marks=pytest.mark.slow)],
+)
 def test_path_gradients_of_the_generative_model_are_the_plain_ones(plain, path):
     expected, ours = gradients(plain, num_samples=4), gradients(path, num_samples=4)
     assert ours[0] == pytest.approx(expected[0], rel=1e-5)
@@ -269,7 +272,10 @@ PATHS = ["planar_vae", "iaf_vae", "coupling_vae", "flow_prior_vae", "full_covari
 
 
 @pytest.mark.parametrize("name", tiered(PATHS, ["planar_vae"].__contains__))
-@pytest.mark.parametrize(("plain", "path"), [("iwae", "dreg"), ({"name": "miwae", "num_groups": 4}, "stl")])
+@pytest.mark.parametrize(
+    ("plain", "path"),
+    [("iwae", "dreg"), pytest.param({"name": "miwae", "num_groups": 4}, "stl", marks=pytest.mark.slow)],
+)
 def test_path_gradients_of_flows_have_the_expectation_of_the_plain_ones(name, plain, path):
     """Of the base's location; the layers' own parameters have the plain gradients of a generative model."""
     means, errors = [], []

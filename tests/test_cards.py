@@ -61,6 +61,7 @@ def test_what_stood_between_the_markers_is_replaced(tmp_path):
     assert refresh.with_lists(readme) == text
 
 
+@pytest.mark.slow
 def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monkeypatch):
     from zoo.training import train
 

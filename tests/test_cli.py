@@ -191,6 +191,7 @@ def test_fine_tuning_starts_from_a_run(zoo, run_folder, tmp_path):
     assert card["config"]["latent_dim"] == 2
 
 
+@pytest.mark.slow
 def test_a_card_and_a_file_train_as_presets(zoo, run_folder, tmp_path):
     assert zoo("train", "--preset", run_folder, "--recipe", "epochs=1", "--output", tmp_path / "again")[0] == 0
     card = json.loads((run_folder / "card.json").read_text())

@@ -32,10 +32,12 @@ KINDS = {
     "spline": {"name": "spline", **NETWORK, "num_bins": 4, "limit": 3.0},
 }
 each_kind = pytest.mark.parametrize("kind", KINDS)
-WAYS = [(kind, amortized) for amortized in (True, False) for kind in KINDS]
+WAYS = [(kind, True, ()) for kind in KINDS] + [
+    (kind, False, () if kind == "planar" else pytest.mark.slow) for kind in KINDS
+]
 each_way = pytest.mark.parametrize(
     ("kind", "amortized"),
-    tiered(WAYS, lambda way: way[1] or way[0] == "planar", lambda way: f"{way[0]}-{'amortized' if way[1] else 'free'}"),
+    [pytest.param(*way, id="-".join([way[0], "amortized" if way[1] else "free"]), marks=marks) for *way, marks in WAYS],
 )
 
 

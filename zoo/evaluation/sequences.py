@@ -16,7 +16,7 @@ def steps(model, batch):
 
 def filtered(model, batch):
     """[B]: the log of a particle filter's estimate of p(x)."""
-    found = model.log_marginal(batch.fields, PARTICLES, tf.constant([37, batch.start]), resample=True)
+    found = model.log_marginal(batch.fields, tf.constant([37, batch.start]), PARTICLES, resample=True)
     return {"filtered": found.numpy()}
 
 

@@ -72,10 +72,10 @@ class SequenceVerbs:
         Both are below it on average; the filter is the closer one for long sequences (Maddison et al. 2017).
         """
         check_positive(num_samples=num_samples)
-        return self.log_marginal(self.inputs_of(x, condition), num_samples, as_seed(seed), resample)
+        return self.log_marginal(self.inputs_of(x, condition), as_seed(seed), num_samples, bool(resample))
 
     @graphed
-    def log_marginal(self, inputs, num_samples, seed, resample):
+    def log_marginal(self, inputs, seed, num_samples, resample=False):
         return self.estimate(inputs, num_samples, seed, resample).trace.log_marginal
 
     def estimate(self, inputs, num_samples, seed, resample, *needs):
