@@ -231,7 +231,7 @@ def test_batches_that_fit_pass(batch):
         ((X, Y + 1), "y has labels up to 10 (row 3 of 5), the model takes -1..9"),
         ((X, Y - 1), "y has labels down to -2 (row 0 of 5), the model takes -1..9"),
         ((X, Y.astype("float32")), "y holds float32, the model takes whole numbers"),
-        ((X, Y[:, None]), "y has shape (5, 1), the model takes (batch)"),
+        ((X, Y[:, None, None]), "y has shape (5, 1, 1), the model takes (batch)"),
         ((X, Y[1:]), "fields of one batch must have one length"),
     ],
 )

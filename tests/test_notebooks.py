@@ -51,8 +51,7 @@ def test_the_install_cell_takes_the_clone_it_is_in_and_else_the_release(place, t
 
     from IPython.core.inputtransformer2 import TransformerManager
 
-    from tools.address import INSTALL
-    from zoo.address import HOME
+    from tools.address import INSTALL, SOURCE
 
     shell, names = Shell(), {}
     if place != "installed":
@@ -66,9 +65,9 @@ def test_the_install_cell_takes_the_clone_it_is_in_and_else_the_release(place, t
     if place == "installed":
         assert shell.commands == []
     else:
-        source = str(tmp_path) if place == "clone" else "vae-zoo"
-        command = shell.commands[0].format(source=source, HOME=HOME) if "{" in shell.commands[0] else shell.commands[0]
-        assert command == f'pip install -q "{source}" || pip install -q git+{HOME}'
+        source = str(tmp_path) if place == "clone" else SOURCE
+        command = shell.commands[0].format(source=source) if "{" in shell.commands[0] else shell.commands[0]
+        assert command == f'pip install -q "{source}"'
         assert names["source"] == source
     assert names["SMOKE"] in (True, False)
 

@@ -116,7 +116,7 @@ def test_traversals_move_a_unit_by_the_spread_of_its_codes(tmp_path, monkeypatch
         ("epoch,elbo\n0\n", [], "is no log of a training"),
         ("epoch,elbo\n0,much\n", [], "has numbers, got 'much'"),
         ("epoch,elbo\n0,-1.5\n", [{"name": "../up"}], "a stage has a name of letters"),
-        ("epoch,elbo\n0,-1.5\n", ["first"], "a preset or stage is a dict"),
+        ("epoch,elbo\n0,-1.5\n", ["first"], "an entry of stages is str"),
     ],
 )
 def test_a_log_that_is_none_is_refused(log, stages, said, tmp_path):

@@ -78,3 +78,22 @@ def test_train_models_colours_as_levels(images, tmp_path):
     np.savez(tmp_path / "colours.npz", x=images)
     config = suggest_config("vae", {"name": str(tmp_path / "colours.npz")})
     assert config == {"data_shape": [32, 32, 3], "likelihood": "discretized_logistic"}
+
+
+@pytest.mark.parametrize("name", ["vae", "deep_vae"])
+def test_a_mixture_of_one_channel_takes_missing_values(name):
+    from support import small
+
+    model = small(name, data_shape=(8, 8, 1), likelihood="discretized_logistic_mixture", masked=True, seed=0)
+    x = np.random.RandomState(0).randint(0, 256, (3, 8, 8, 1)).astype("float32") / 255
+    mask = np.ones_like(x)
+    whole = model({"x": x, "mask": mask}, seed=1).log_likelihood["x"]
+    assert np.isfinite(whole).all()
+    halves = []
+    for part in (slice(4), slice(4, None)):
+        mask = np.zeros_like(x)
+        mask[:, part] = 1
+        inputs = {"x": x, "mask": np.ones_like(x)}
+        p = model(inputs, seed=1, needs=())
+        halves.append(model.score(p.likelihood, {"x": x, "mask": mask})["x"])
+    np.testing.assert_allclose(sum(halves), whole, rtol=1e-4)

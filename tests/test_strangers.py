@@ -55,7 +55,7 @@ WRONG = {
     "a metric without a value": {"metrics": {"nll": {"standard_error": 1.0}}},
     "a metric of text": {"metrics": {"nll": {"value": "low"}}},
     "versions of numbers": {"versions": {"keras": 3}},
-    "notes of numbers": {"notes": [1]},
+    "notes that are none": {"notes": "one"},
     "a reference of text": {"reference": ["nll"]},
     "a recipe of text": {"recipe": "quick"},
     "stages of text": {"stages": ["first"]},
@@ -317,3 +317,22 @@ def test_a_cache_that_is_cleared_under_a_fetch_breaks_none(model, tmp_path, monk
         stop.set()
         clearing.join()
     assert len(homes) == 40
+
+
+def test_weights_files_of_circles_and_of_very_many_groups_are_refused_at_once(model, tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "diamond.weights.h5", "w") as file:
+        group = file
+        for _ in range(60):
+            inner = group.create_group("a")
+            group["b"] = inner
+            group = inner
+    with h5py.File(tmp_path / "many.weights.h5", "w") as file:
+        for number in range(21_000):
+            file.create_group(str(number))
+    for name, said in (("diamond", "another name too"), ("many", "more than 20000 objects")):
+        began = time.monotonic()
+        with pytest.raises(InvalidInput, match=said):
+            model.load_weights(tmp_path / f"{name}.weights.h5")
+        assert time.monotonic() - began < 20

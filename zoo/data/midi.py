@@ -51,8 +51,10 @@ def read_midi(path):
 
 def _notes(content):
     """(type, ticks a quarter note, [(note, first tick, tick after the last)], the last tick) of a MIDI file's bytes."""
-    if content[:4] != b"MThd" or len(content) < 14:
+    if not content[:4] == b"MThd"[: len(content)]:
         raise ValueError("it does not begin as one")
+    if len(content) < 14:
+        raise IndexError
     form, _, ticks = (int.from_bytes(content[place : place + 2], "big") for place in (8, 10, 12))
     place, notes, last = 8 + int.from_bytes(content[4:8], "big"), [], 0
     while place + 8 <= len(content):

@@ -11,7 +11,7 @@ import tensorflow as tf
 from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
 from zoo.models import saving, weights
-from zoo.models.guards import check_keras, check_memory
+from zoo.models.guards import check_draws, check_keras
 from zoo.models.inputs import Inputs
 from zoo.models.step import Step
 from zoo.models.verbs import Verbs
@@ -269,8 +269,8 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         inputs = dict(self.named(inputs))
         if not tf.executing_eagerly() or kwargs.get("needs") is not None:
             return super().__call__(self.observed(inputs), *args, **kwargs)
-        inputs, draws = self.inputs(**inputs), kwargs.get("num_samples") or self.num_samples
-        check_memory(f"{draws} draws of each row", draws * len(next(iter(inputs.values()))), self.row_size)
+        inputs = self.inputs(**inputs)
+        check_draws(self, inputs, kwargs.get("num_samples") or self.num_samples)
         return super().__call__(inputs, *args, **{**kwargs, "seed": as_seed(kwargs.get("seed"))})
 
     def call(self, inputs, num_samples=None, training=None, seed=None, needs=None):

@@ -1,6 +1,7 @@
 """Verbs as graphs: what a caller asks for outside of one is traced once for its kind of arguments, and kept."""
 
 import functools
+import inspect
 
 import tensorflow as tf
 
@@ -14,6 +15,8 @@ def graphed(method):
     temporary variables, of which two runs of a graph at once have the same.
     """
 
+    signature = inspect.signature(method)
+
     @functools.wraps(method)
     def call(self, *args, **kwargs):
         if not tf.executing_eagerly() or tf.config.functions_run_eagerly():
@@ -23,6 +26,8 @@ def graphed(method):
             if graph is None or graph.experimental_get_tracing_count() >= MOST:
                 bound = functools.partial(method, self)
                 graph = self.graphs[method] = tf.function(bound, autograph=False, reduce_retracing=True)
-            return graph(*args, **kwargs)
+            given = signature.bind(self, *args, **kwargs)
+            given.apply_defaults()  # so that every call has as many arguments, which TensorFlow compares
+            return graph(*given.args[1:])
 
     return call

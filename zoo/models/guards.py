@@ -53,6 +53,12 @@ def check_memory(what, rows, row_size):
         )
 
 
+def check_draws(model, inputs, num_samples):
+    """As `check_memory`, of so many draws of the latents for each row of a model's inputs."""
+    rows = len(next(iter(inputs.values())))
+    check_memory(f"{num_samples} draws of each row", num_samples * rows, model.row_size)
+
+
 def check_temperature(model, temperature):
     """A temperature of draws from a model, or `InvalidInput`."""
     if not isinstance(temperature, numbers.Real) or not 0 <= temperature < math.inf:

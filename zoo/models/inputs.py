@@ -168,8 +168,10 @@ class Inputs:
             value = inputs[TARGET]
         for mask in self.fields_of("mask"):
             if mask in inputs and self.data_spec[mask].shape == spec.shape:
-                each = inputs[mask] * likelihood.distribution.log_prob(value)
-                return tf.reduce_sum(each, range(-len(spec.shape), 0))
+                inside = likelihood.distribution.event_shape.rank  # 1 where a pixel's one channel is a vector
+                seen = tf.squeeze(inputs[mask], range(-inside, 0)) if inside else inputs[mask]
+                each = seen * likelihood.distribution.log_prob(value)
+                return tf.reduce_sum(each, range(inside - len(spec.shape), 0))
         if spec.optional:
             return tf.where(value >= 0, likelihood.log_prob(tf.maximum(value, 0)), 0.0)
         return likelihood.log_prob(value)

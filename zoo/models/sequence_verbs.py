@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.graphs import graphed
+from zoo.models.guards import check_draws
 from zoo.models.sequence_loop import from_past, from_prior
 from zoo.models.verbs import renamed
 from zoo.networks.recurrent import time_first
@@ -72,7 +73,9 @@ class SequenceVerbs:
         Both are below it on average; the filter is the closer one for long sequences (Maddison et al. 2017).
         """
         check_positive(num_samples=num_samples)
-        return self.log_marginal(self.inputs_of(x, condition), as_seed(seed), num_samples, bool(resample))
+        inputs = self.inputs_of(x, condition)
+        check_draws(self, inputs, num_samples)
+        return self.log_marginal(inputs, as_seed(seed), int(num_samples), bool(resample))
 
     @graphed
     def log_marginal(self, inputs, seed, num_samples, resample=False):
@@ -108,7 +111,7 @@ class SequenceVerbs:
         which add up to one of log p(x). Neither knows of later steps, so that those of x's beginning are the same.
         """
         check_positive(num_samples=num_samples)
-        return self.predicted(self.inputs_of(x, condition), num_samples, as_seed(seed))
+        return self.predicted(self.inputs_of(x, condition), int(num_samples), as_seed(seed))
 
     @graphed
     def predicted(self, inputs, num_samples, seed):

@@ -6,7 +6,7 @@ import tensorflow as tf
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.graphs import graphed
-from zoo.models.guards import check_memory, check_temperature
+from zoo.models.guards import check_draws, check_memory, check_temperature
 from zoo.models.inputs import padded
 from zoo.randomness import as_seed
 
@@ -68,7 +68,9 @@ class Verbs:
         """
         check_positive(num_samples=num_samples)
         self.require("log_prob", ["bound"])
-        return self.log_marginal(self.inputs_of(x, condition), as_seed(seed), num_samples)
+        inputs = self.inputs_of(x, condition)
+        check_draws(self, inputs, num_samples)
+        return self.log_marginal(inputs, as_seed(seed), int(num_samples))
 
     @graphed
     def log_marginal(self, inputs, seed, num_samples):
@@ -78,18 +80,18 @@ class Verbs:
     def simulate(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
-        tempered = {} if temperature == 1 else {"temperature": tf.constant(check_temperature(self, temperature))}
+        temperature = None if temperature == 1 else tf.constant(check_temperature(self, temperature))
         self.require("sample", ["prior"])
         check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
         given = self.condition_of(self.inputs(**self.given(n, condition)))
-        latents, found = self.drawn(tf.random.split(latent_seed, n), pixel_seed, given, bool(mean), **tempered)
+        latents, found = self.drawn(tf.random.split(latent_seed, n), pixel_seed, given, bool(mean), temperature)
         return latents, single(found)
 
     @graphed
-    def drawn(self, seeds, pixel_seed, condition, mean, **tempered):
+    def drawn(self, seeds, pixel_seed, condition, mean, temperature=None):
         """(latents by name, data field -> draws or means): what `simulate` gives, of a seed for each row's latents."""
-        latents = self.draw(seeds, condition, **tempered)
+        latents = self.draw(seeds, condition, **({} if temperature is None else {"temperature": temperature}))
         likelihoods = self.likelihoods(latents, condition)
         return latents, {k: p.mean() if mean else p.sample(seed=pixel_seed) for k, p in likelihoods.items()}
 

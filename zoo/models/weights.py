@@ -19,6 +19,7 @@ from zoo.errors import InvalidInput
 from zoo.files import LARGEST_FILE, sha256, write_bytes
 from zoo.models.saving import check_whole
 
+MOST_OBJECTS = 20_000  # groups and tensors of a file
 SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
 INSIDE = "model.weights.h5"  # of a .keras file
 
@@ -149,13 +150,19 @@ def tensors(content, source):
         InvalidInput: the file is none, links elsewhere, or claims more numbers than its bytes hold.
     """
     with reading(source), h5py.File(io.BytesIO(content)) as file:
-        found, groups = {}, [("", file)]
+        found, groups, seen = {}, [("", file)], {h5py.h5o.get_info(file.id).addr}
         while groups:
             place, group = groups.pop()
             for key in group:
                 name = f"{place}{key}"
+                if len(seen) > MOST_OBJECTS:
+                    raise InvalidInput(f"{source} is no weights file: it holds more than {MOST_OBJECTS} objects")
                 if group.get(key, getclass=True, getlink=True) is not h5py.HardLink or name.count("/") > 100:
                     raise InvalidInput(f"{source} is no weights file: {name} is a link")
+                before, address = len(seen), h5py.h5o.get_info(group[key].id).addr
+                seen.add(address)
+                if len(seen) == before:
+                    raise InvalidInput(f"{source} is no weights file: {name} has another name too")
                 if isinstance(group[key], h5py.Group):
                     groups.append((f"{name}/", group[key]))
                 else:

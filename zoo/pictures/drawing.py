@@ -7,7 +7,7 @@ import pathlib
 import numpy as np
 
 from zoo import pretrained
-from zoo.data import LABELS, load_fields, open_source, takes_labels
+from zoo.data import LABELS, describe_dataset, list_datasets, load_fields, open_source, takes_labels
 from zoo.data.load import arrays_of
 from zoo.data.midi import KEYS
 from zoo.errors import InvalidInput
@@ -112,7 +112,7 @@ class Subject:
         data, spec = dict(self.card.get("data", {})), self.model.data_spec
         needed = any(name == LABELS and not field.optional for name, field in spec.items())
         if "steps" in self.model.offers:
-            data["frame"] = next(iter(spec.values())).shape[-1]
+            data |= {"frame": next(iter(spec.values())).shape[-1], "rate": self.known_rate}
         return open_source(self.source, labels=needed and data.get("label", True), like=data)
 
     @property
@@ -123,11 +123,16 @@ class Subject:
     @property
     def rate(self):
         """Samples a second of the model's data."""
-        data = self.card.get("data", {})
-        rate = data.get("rate") or open_source(data.get("name"), like=data).rate
-        if rate is None:
+        if self.known_rate is None:
             raise InvalidInput(f"the card of {self.home.name} does not say how many samples a second its data has")
-        return rate
+        return self.known_rate
+
+    @property
+    def known_rate(self):
+        """As `rate`, None where the card does not say it."""
+        data = self.card.get("data", {})
+        named = data.get("name") in list_datasets()
+        return data.get("rate") or (describe_dataset(data["name"])["rate"] if named else None)
 
     def unlabelled(self, count):
         """As `test`, without the labels that a model can infer."""

@@ -35,7 +35,7 @@ FORM = {  # of a card: what each entry is; of dicts `...` stands for all keys th
     },
     "reference": [{"metric": str, "value": NUMBER, "source": str}],
     "target": {...: NUMBER},
-    "notes": [str],
+    "notes": list,
     "weights": {"file": str, "sha256": str, "bytes": int},
     "evaluation": dict,
     "probe": (dict, NONE),

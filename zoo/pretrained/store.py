@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import list_datasets
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import json_bytes, locked, parse_json, read_json, sha256, write_bytes, writing
-from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, checked_card
+from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, checked_card
 from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere, is_fetched
 
 if TYPE_CHECKING:
@@ -280,8 +280,7 @@ def check_saved(model, directory, card=None):
         **(card or {}),
     }
     card = parse_json(json_bytes(card), "the card")  # what is not plain becomes plain
-    check_bounds(card, f"the card of {directory.name}")
-    return card
+    return checked_card(card, f"the card of {directory.name}", directory.name)
 
 
 def refuse_existing(directory):

@@ -50,7 +50,7 @@ class Schedule(keras.callbacks.Callback):
         now, end = self.at(steps), self.at(math.inf)
         if not math.isclose(now, end, rel_tol=0.01):
             say_once(
-                f"{self.variable} is {now:.3g} after {steps} updates, and its schedule ends at {end:.3g}: "
+                f"{self.moves} is {now:.3g} after {steps} updates, and its schedule ends at {end:.3g}: "
                 "give the schedule fewer steps, or train for more epochs"
             )
 
