@@ -80,7 +80,7 @@ class Verbs:
     def simulate(self, n, seed=None, mean=False, temperature=1.0, **condition):
         """({name: [n, D]}, [n, *data_shape]): draws of p(latents, x | condition), or the means of p(x | latents)."""
         check_positive(n=n)
-        temperature = None if temperature == 1 else tf.constant(check_temperature(self, temperature))
+        temperature = None if temperature == 1 else check_temperature(self, temperature)
         self.require("sample", ["prior"])
         check_memory(f"{n} draws", n, self.row_size)
         latent_seed, pixel_seed = tf.unstack(tf.random.split(as_seed(seed), 2))
