@@ -211,6 +211,9 @@ def test_files_that_cannot_be_read_are_left_out_where_that_is_asked_for(tmp_path
     x = load_arrays(tmp_path, "all", skip_bad=True)["x"]
     assert x[:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4, 6, 7, 8, 9]
     assert "1 of 10 that cannot be read" in said(capsys)
+    for source in ("digits", x, tmp_path / "a" / "1.png"):
+        with pytest.raises(InvalidInput, match="skip_bad leaves out files of a folder"):
+            load_arrays(source, "all", skip_bad=True)
 
 
 # ---------------------------------------------------------------- tables

@@ -49,7 +49,10 @@ def open_source(
         InvalidInput: what is none of these, in one line that says what it was taken for and what is taken; columns and
             classes of `like` that it lacks.
     """
-    skip_bad = skip_bad or (like or {}).get("skip_bad", False)
+    of_files = isinstance(thing, (str, os.PathLike)) and (is_pattern(thing) or Path(thing).expanduser().is_dir())
+    if skip_bad and not of_files:
+        raise InvalidInput("skip_bad leaves out files of a folder or pattern that cannot be read: there are none here")
+    skip_bad = of_files and (skip_bad or (like or {}).get("skip_bad", False))
     given = {"data_dir": data_dir, "frame": frame, "rate": rate, "size": size, "color": color, "fit": fit}
     given = {name: value for name, value in {**given, "column": column}.items() if value is not None}
     if thing is None:
@@ -86,9 +89,8 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
             return tables.in_memory(thing, said, **of_table)
         if tables.package_of(thing):
             return tables.in_memory(thing, said, **of_table)
-        if (isinstance(thing, dict) and (LENGTH in thing or sequences.is_list(thing.get("x")))) or sequences.is_list(
-            thing
-        ):
+        x = thing.get("x") if isinstance(thing, dict) else thing
+        if sequences.is_list(x) or (isinstance(thing, dict) and LENGTH in thing):
             return sequences.of_arrays(thing, frame, said)
         return looked(arrays.in_memory(thing, said), look)
     if str(thing) in DATASETS:
