@@ -503,3 +503,123 @@ def test_classes_keep_their_numbers_in_a_run_and_in_what_it_is_given_later(tmp_p
     picture(tmp_path / "more" / "cow" / "1.png", 8)
     code, _, err = zoo("reconstruct", run, "--input", tmp_path / "more", "--output", tmp_path / "a.npz")
     assert (code, len(err)) == (2, 1) and "class 'cow'" in err[0]
+
+
+# ---------------------------------------------------------------- siblings
+
+
+@pytest.mark.parametrize(
+    ("text", "x"),
+    [
+        (",0,1\n0,5.5,6\n1,7,8\n", [[5.5, 6], [7, 8]]),
+        ("0,1\n5.5,6\n7,8\n", [[5.5, 6], [7, 8]]),
+        ("5.5,6,red\n7,8,blue\n", [[5.5, 6], [7, 8]]),
+        ("a\tb\n1,234.50\t2\n3\t4\n", [[1234.5, 2], [3, 4]]),
+        ("a;b\n1.234,5;2\n3;4\n", [[1234.5, 2], [3, 4]]),
+        ("a,b,\n1,2,\n3,4,\n,,\n", [[1, 2], [3, 4]]),
+        ("a,b\rTrue,2\rFalse,4\r", [[1, 2], [0, 4]]),
+    ],
+)
+def test_csv_files_as_programs_write_them_hold_their_numbers(tmp_path, text, x):
+    (tmp_path / "a.csv").write_bytes(text.encode())
+    np.testing.assert_array_equal(load_arrays(tmp_path / "a.csv", "all")["x"], x)
+
+
+def test_decimal_points_among_decimal_commas_are_no_numbers(tmp_path, capsys):
+    (tmp_path / "a.csv").write_text("a;b\n1.5;1\n2,5;2\n")
+    np.testing.assert_array_equal(load_arrays(tmp_path / "a.csv", "all")["x"], [[1], [2]])
+    assert "column 'a' of no numbers" in said(capsys)
+
+
+def test_rows_keep_their_part_when_a_second_table_comes_into_the_folder(tmp_path):
+    before = set()
+    for name, start in (("a", 0), ("b", 1000)):
+        rows = "\n".join(["n", *map(str, range(start, start + 100))])
+        (tmp_path / f"{name}.csv").write_text(rows)
+        test = set(load_arrays(tmp_path, "test")["x"][:, 0].tolist())
+        assert before <= test
+        before = test
+
+
+def test_a_folder_beside_the_one_around_everything_moves_no_file_of_it(tmp_path):
+    for row in range(60):
+        picture(tmp_path / "w" / "first" / "x" / f"{row}.png", row)
+    before = set(load_arrays(tmp_path / "w", "test")["x"][:, 0, 0, 0].tolist())
+    for row in range(60, 70):
+        picture(tmp_path / "w" / "second" / "x" / f"{row}.png", row)
+    assert before <= set(load_arrays(tmp_path / "w", "test")["x"][:, 0, 0, 0].tolist())
+
+
+def test_parts_of_keras_without_labels_are_read(tmp_path):
+    x = np.zeros((20, 4, 4), "uint8")
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(20) % 2, x_test=x[:5])
+    assert load_arrays(tmp_path / "a.npz", "test", labels=True)["y"].tolist() == [-1] * 5
+    np.savez(tmp_path / "a.npz", x_train=x, x_test=np.zeros((5, 3, 3), "uint8"))
+    with pytest.raises(InvalidInput, match="several shapes"):
+        load_arrays(tmp_path / "a.npz")
+
+
+def test_frames_as_fields_are_no_splits(frame):
+    pandas = pytest.importorskip("pandas")
+    found = load_arrays({"x": frame, "y": pandas.Series([0, 1, 2] * 10)}, labels=True)
+    assert found["x"].shape == (30, 3) and found["y"].tolist() == [0, 1, 2] * 10
+    with pytest.raises(InvalidInput, match="two columns 'a'"):
+        load_arrays(pandas.concat([frame, frame[["a"]]], axis=1))
+
+
+def test_a_photograph_with_another_behind_it_is_its_first(tmp_path):
+    image = Image.fromarray(np.full((8, 8, 3), 90, "uint8"))
+    image.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[image])
+    assert load_arrays(tmp_path, "all")["x"].shape == (1, 8, 8, 3)
+
+
+def test_a_text_within_a_running_status_changes_no_note(tmp_path):
+    (tmp_path / "a.mid").write_bytes(midi(b"\0\x90\x3c\x40\0\xff\1\1A\x60\x3c\0" + b"\x83\x60\xf8"))
+    assert np.argwhere(read_midi(tmp_path / "a.mid")).tolist() == [[0, 39]]
+    (tmp_path / "b.mid").write_bytes(midi(b"\x81" * 300_000))
+    with pytest.raises(InvalidInput, match="too many bytes"):
+        read_midi(tmp_path / "b.mid")
+
+
+def test_unknown_labels_stay_unknown():
+    from zoo.data.sources.tables import labels_of
+
+    assert labels_of("label", np.array([0, -1, 1]), ["a", "b"], ["a", "b"])[0].tolist() == [0, -1, 1]
+    assert labels_of("label", np.array([0, np.nan, 1]), None, None)[0].tolist() == [0, -1, 1]
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"a": [1.0, 2, 3], "label": pandas.Series(["x", None, "y"], dtype="string")})
+    assert load_arrays(frame, labels=True)["y"].tolist() == [0, -1, 1]
+
+
+def test_patterns_meet_no_hidden_folder_and_links_lead_nowhere_up(tmp_path):
+    for name in ("cat", "dog", ".ipynb_checkpoints", "__MACOSX"):
+        picture(tmp_path / "d" / name / "1.png")
+    assert open_source(f"{tmp_path}/d/*/*.png").classes == ["cat", "dog"]
+    picture(tmp_path / "outside.png")
+    (tmp_path / "d" / "cat" / "up").symlink_to(tmp_path)
+    assert len(load_arrays(tmp_path / "d", "all")["x"]) == 2
+
+
+def test_splits_are_known_in_any_case_and_without_a_train_part(tmp_path):
+    for name in ("Train/a", "Train/b"):
+        picture(tmp_path / "one" / name / "1.png")
+    assert load_arrays(tmp_path / "one", "train", labels=True)["y"].tolist() == [0, 1]
+    for name in ("test/a", "test/b"):
+        picture(tmp_path / "two" / name / "1.png")
+    assert open_source(tmp_path / "two").classes == ["a", "b"]
+    with pytest.raises(InvalidInput, match="no train"):
+        load_arrays(tmp_path / "two", "train")
+
+
+def test_waves_of_odd_scales_and_sizes(tmp_path):
+    with pytest.raises(InvalidInput, match="pass int16"):
+        load_arrays([np.arange(400, dtype="int32"), np.arange(300, dtype="int32")])
+    samples = np.arange(-500, 500, dtype="int16")
+    for size in (0x7FFFF000, 0x80000000, 0xFFFFFFDB):
+        (tmp_path / "a.wav").write_bytes(wav(samples, size=size))
+        assert len(read_wav(tmp_path / "a.wav")[0]) == 1000
+    (tmp_path / "a.wav").write_bytes(
+        wav(samples[:0], size=0, behind=b"LIST\x1a\0\0\0INFOISFT\x0e\0\0\0Lavf58.29.100\0")
+    )
+    with pytest.raises(InvalidInput):
+        read_wav(tmp_path / "a.wav")

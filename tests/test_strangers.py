@@ -85,11 +85,19 @@ def test_a_data_folder_in_a_card_is_not_followed(folder, zoo, tmp_path):
     assert not any((tmp_path / "d").iterdir())
 
 
-def test_a_prepared_folder_that_names_a_class_of_its_own_is_refused(tmp_path):
+@pytest.mark.parametrize(
+    "inner",
+    [
+        {"pythonClassName": "mymodel.evil.X"},
+        {"python_class_name": "mymodel.evil.X"},
+        {"type": "mymodel.evil.X", "content": {}},
+    ],
+)
+def test_a_prepared_folder_that_names_a_class_of_its_own_is_refused(inner, tmp_path):
     features = {"pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict"}
     (tmp_path / "features.json").write_text(json.dumps(features))
     check_features(tmp_path)
-    features["inner"] = [{"pythonClassName": "mymodel.evil.X"}]
+    features["inner"] = [inner]
     (tmp_path / "features.json").write_text(json.dumps(features))
     with pytest.raises(InvalidInput, match=r"mymodel\.evil\.X"):
         check_features(tmp_path)

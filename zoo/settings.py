@@ -50,3 +50,12 @@ def python(value):
     if isinstance(value, dict):
         return {key: python(entry) for key, entry in value.items()}
     return type(value)(map(python, value)) if type(value) in (list, tuple) else value
+
+
+OF_FILES = ("rows", "fingerprint", "division")  # of the data of a card: what holds of its own files alone
+OF_NAMES = (*OF_FILES, "columns", "classes", "label", "rate")  # and what their names mean
+
+
+def without(data, keys):
+    """The data of a card without some of its keys."""
+    return {key: value for key, value in data.items() if key not in keys}

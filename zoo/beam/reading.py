@@ -153,7 +153,10 @@ class ReadRows(beam.DoFn):
     def cells(self, columns, keys, said):
         """The rows of some cells of a table, whose columns are Arrow's."""
         arrays = {name: column.to_numpy(zero_copy_only=False) for name, column in columns.items()}
-        table = tables.of_columns(arrays, said, None, True, self.column, None, self.like)
+        like = {k: v for k, v in self.like.items() if k != "label" or v in arrays}
+        table = tables.of_columns(arrays, said, None, True, self.column, None, like)
+        if table.classes and not like.get("classes"):
+            raise InvalidInput("the labels are text, and the model's card does not say their numbers")
         if not isinstance(table, tables.Cells):
             yield Batch(keys, table.labelled(table.has_labels).arrays())
         elif (x := numbers(columns[table.name], self.shape)) is not None:

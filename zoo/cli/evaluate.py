@@ -10,6 +10,7 @@ import typer
 from zoo.cli.app import Json, Name, Seed, app, import_tensorflow, show
 from zoo.errors import InvalidInput
 from zoo.pretrained import is_elsewhere
+from zoo.settings import OF_FILES, without
 
 EVERY = 60  # seconds between the lines that take the place of a bar
 
@@ -59,7 +60,7 @@ def evaluate(
 
     home = pretrained.locate(name)
     model, card = pretrained.load(home), pretrained.read_card(home)
-    data = {**card.get("data", {}), **({"name": dataset} if dataset else {})}
+    data = card["data"] if dataset is None else {**without(card["data"], OF_FILES), "name": dataset}
     limit = 100 if ais and limit is None else limit
     batches = evaluation.test_data(model, data, split=split, limit=limit)
     settings = {"num_samples": num_samples, "limit": limit, "seed": seed}

@@ -10,7 +10,7 @@ from zoo.errors import InvalidInput
 from zoo.files import read_json
 from zoo.pretrained import is_elsewhere, locate
 from zoo.pretrained import preset as preset_of
-from zoo.settings import merge, overrides
+from zoo.settings import OF_FILES, OF_NAMES, merge, overrides, without
 
 
 @app.command()
@@ -149,12 +149,14 @@ def begun(model, preset, start, chosen, set_):
     if sum(x is not None for x in (model, preset, start)) != 1:
         raise InvalidInput("say what to train: a model kind, --preset NAME or --from NAME (one of them)")
     if preset:
-        return preset_of(preset)
+        found = preset_of(preset)
+        return {**found, "data": without(found["data"], OF_NAMES)} if "name" in chosen and "data" in found else found
     if start:
         home = locate(start)
         wanted = preset_of(home)
         known = str(home) if is_elsewhere(start) else start
-        data = {"division": "position", **wanted["data"]}  # as cards of before divided files
+        kept = without(wanted["data"], OF_FILES) if "name" in chosen else {"division": "position", **wanted["data"]}
+        data = kept  # those of cards of before are divided as they were
         return {**{key: wanted[key] for key in ("model", "config")}, "data": data, "from": known}
     from zoo.training.data import suggest_config
 

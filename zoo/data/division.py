@@ -100,7 +100,7 @@ def owned(said, parts, splits=SPLITS[:3]):
         if split == "all":
             return np.argsort(parts, kind="stable")
         if missing := [name for name in split.split("+") if name not in there]:
-            raise InvalidInput(f"{said} has a train part but no {missing[0]}; it has {', '.join(there)}")
+            raise InvalidInput(f"{said} brings splits of its own but no {missing[0]}; it has {', '.join(there)}")
         return in_parts(split, parts)
 
     return rows

@@ -8,6 +8,7 @@ from zoo.files import atomic
 
 LOWEST, KEYS = 21, 88
 LONGEST = 100_000  # frames
+LONGEST_NUMBER, END_OF_TRACK = 5, 0x2F  # bytes; a meta event
 _DRUMS = 9  # the channel whose notes are no pitches
 _TICKS = 480  # a quarter note, of what is written
 
@@ -77,19 +78,27 @@ def _notes_of_track(track):
         """What a variable number of bytes of seven bits stands for."""
         nonlocal place
         value = 0
-        while True:
+        for _ in range(LONGEST_NUMBER):
             value, place = value << 7 | track[place] & 127, place + 1
             if track[place - 1] < 128:
                 return value
+        raise ValueError("a number has too many bytes")
 
     while place < len(track):
         tick += number()
+        event = status
         if track[place] >= 128:
-            status, place = track[place], place + 1
-        if status in (0xFF, 0xF0, 0xF7):  # a meta event, which has a type, or a system's
-            place += status == 0xFF
+            event, place = track[place], place + 1
+            status = event if event < 0xF0 else status  # what others say does not end a running status
+        if event in (0xFF, 0xF0, 0xF7):  # a meta event, which has a type, or a system's
+            if event == 0xFF and track[place] == END_OF_TRACK:
+                break
+            place += event == 0xFF
             size = number()
             place += size
+            continue
+        if event >= 0xF0:
+            place += {0xF1: 1, 0xF2: 2, 0xF3: 1}.get(event, 0)
             continue
         if status < 128:
             raise ValueError("an event has no status")

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from zoo.data import LABELS, check_batch, load_dataset, named_fields
+from zoo.data import LABELS, check_batch, named_fields, open_source
+from zoo.data.batches import Order, batches
 from zoo.errors import InvalidInput, choose
 from zoo.evaluation.importance import real_steps
 
@@ -33,7 +34,8 @@ def features(
 
     if not isinstance(dataset, tf.data.Dataset):
         labelled = isinstance(dataset, dict) and LABELS in dataset
-        dataset = load_dataset(dataset, batch_size=200, shuffle=False, labels=labelled)
+        like = (getattr(model, "card", None) or {}).get("data")
+        dataset = batches(open_source(dataset, labels=labelled, like=like).split(), 200, Order())
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise InvalidInput("this data set has no end: make it without first_epoch")
     locate = tf.function(lambda inputs: model.locations(inputs), reduce_retracing=True)

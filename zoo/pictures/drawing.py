@@ -111,6 +111,7 @@ class Subject:
         """The source of one's own, as that of the training was: its labels are left out unless they are needed."""
         data, spec = dict(self.card.get("data", {})), self.model.data_spec
         needed = any(name == LABELS and not field.optional for name, field in spec.items())
+        data.pop("name", None)  # these are other data
         if "steps" in self.model.offers:
             data |= {"frame": next(iter(spec.values())).shape[-1], "rate": self.known_rate}
         return open_source(self.source, labels=needed and data.get("label", True), like=data)

@@ -8,7 +8,7 @@ from zoo.files import LARGEST_FILE
 
 CARD, FORMAT = "card.json", 1
 PLAIN_NAME = r"[\w.-]{1,100}"  # of a file in the card's folder
-DEEPEST, MOST, LONGEST = 32, 20_000, 20_000  # nested dicts and lists, their entries, characters of a string
+DEEPEST, MOST, LONGEST = 32, 200_000, 20_000  # nested dicts and lists, their entries, characters of a string
 LARGEST_EXAMPLE = 2**22  # numbers of an example
 LARGEST = 2**16  # a whole number of a config ...
 LARGEST_BY_NAME = {"seed": 2**31, "num_samples": 10_000, "latent_dim": 2**14, "latent_dims": 2**14}

@@ -27,7 +27,7 @@ WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one 
 PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
 ONE_FILE = (".keras", ".h5", ".hdf5")
 BEGUN_IN = "begun_in"  # of a run's preset: the folder from which its relative paths lead
-DERIVED = ("version", "protocol")  # of a card's data: they follow from its name
+DERIVED = ("version", "protocol", "data_dir")  # of a card's data: what follows from its name, and what it must not say
 
 
 def folder():

@@ -66,7 +66,8 @@ def said_of(model):
 
 def opened(model, data):
     """The source of a preset's data, as the model takes it: with labels where it cannot do without."""
-    return open_source(data["name"], labels=takes_labels(model.data_spec) and data.get("label", True), like=data)
+    labels = takes_labels(model.data_spec) and data.get("label", True)
+    return open_source(data["name"], labels=labels, data_dir=data.get("data_dir"), like=data)
 
 
 def names_of(model, data, fresh):

@@ -87,6 +87,10 @@ def of_keras(arrays, said):
         fields["train"] = {name: values[order] for name, values in fields["train"].items()}
         parts["train"][count - count // 10 :] = SPLITS.index("validation")
     there = [split for split in SPLITS if split in fields]
+    if len({part["x"].shape[1:] for part in fields.values()}) > 1:
+        raise InvalidInput(f"the x of {said} have several shapes, train's is {fields['train']['x'].shape[1:]}")
+    if any("y" in part for part in fields.values()):  # those of a part without labels are unknown
+        fields = {split: {"y": np.full(len(part["x"]), -1), **part} for split, part in fields.items()}
     joined = {name: np.concatenate([fields[split][name] for split in there]) for name in fields["train"]}
     rows_of = owned(said, np.concatenate([parts[split] for split in there]))
     left_out = [f"arrays {', '.join(beside)}"] if beside else []

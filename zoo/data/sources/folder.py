@@ -37,6 +37,8 @@ class Files(NamedTuple):
         labels: int32 [N], the numbers of `classes`; -1 where files are in no class folder.
         parts: int [N], the splits that the folder brings (`SPLITS`), or None.
         left_out: lines on what else there is.
+        inside: the folders around everything, which are a part of the files' names where these are divided.
+        alone: whether it is one file, which was named as such.
     """
 
     folder: str
@@ -46,6 +48,8 @@ class Files(NamedTuple):
     classes: list | None
     parts: np.ndarray | None
     left_out: list
+    inside: str = ""
+    alone: bool = False
 
     @property
     def paths(self):
@@ -61,7 +65,9 @@ class Files(NamedTuple):
         """A function of a split that gives its files."""
         if self.parts is not None:
             return owned(said, self.parts)
-        return divided(said, len(self.names), lambda: parts_of_names(self.names), by_position)
+        return divided(
+            said, len(self.names), lambda: parts_of_names([f"{self.inside}{name}" for name in self.names]), by_position
+        )
 
 
 def kind_of(name):
@@ -88,19 +94,24 @@ def files_of(source, said, by_position=False):
         names = [file.removeprefix(folder).lstrip("/") for file in matching(source)]
         return sorted_out(folder, names, said, by_position)
     folder = Path(source).expanduser()
-    names, outside = look_through(folder), []
+    names, outside, inside = look_through(folder), [], ""
     while (only := wrapper(names)) is not None:
         outside += [name for name in names if not name.startswith(f"{only}/")]
+        inside = f"{inside}{only}/"
         folder, names = folder / only, [name.partition("/")[2] for name in names if name.startswith(f"{only}/")]
     found = sorted_out(str(folder), names, said, by_position)
-    return found._replace(left_out=[*found.left_out, *([counted(outside)] if outside else [])])
+    return found._replace(left_out=[*found.left_out, *([counted(outside)] if outside else [])], inside=inside)
 
 
 def wrapper(names):
     """The one folder that all files are in, where their classes or splits are folders in it; else None."""
     known = [name for name in names if kind_of(name)]
     tops = {name.partition("/")[0] for name in known}
-    alone = len(tops) == 1 and all(name.count("/") > 1 for name in known) and not tops & SYNONYMS.keys()
+    alone = (
+        len(tops) == 1
+        and all(name.count("/") > 1 for name in known)
+        and not {top.lower() for top in tops} & SYNONYMS.keys()
+    )
     return tops.pop() if alone else None
 
 
@@ -112,7 +123,8 @@ def matching(pattern):
         found = sorted(tf.io.gfile.glob(os.path.expanduser(str(pattern))))
     except tf.errors.OpError as error:
         raise InvalidInput(f"cannot look for {str(pattern)!r}: {reason(error)}") from None
-    found = [file for file in found if not SYSTEM.fullmatch(os.path.basename(file))]
+    fixed = os.path.dirname(re.split(r"[*?\[]", os.path.expanduser(str(pattern)))[0])
+    found = [f for f in found if not any(map(SYSTEM.fullmatch, f.removeprefix(fixed).strip("/").split("/")))]
     if not found:
         raise InvalidInput(f"no file matches {str(pattern)!r}")
     return found
@@ -121,17 +133,23 @@ def matching(pattern):
 def look_through(folder):
     """The files in a folder and its sub-folders, as paths inside it, without what systems leave there."""
     found, seen = [], set()
-    for root, folders, files in os.walk(folder, followlinks=True):
+    parents = {os.path.realpath(folder), *map(str, Path(os.path.realpath(folder)).parents)}  # to which no link leads
+    for root, folders, files in os.walk(folder, followlinks=True, onerror=refuse_folder):
         seen.add(os.path.realpath(root))
         folders[:] = [
             name
             for name in folders
-            if not SYSTEM.fullmatch(name) and os.path.realpath(os.path.join(root, name)) not in seen
+            if not SYSTEM.fullmatch(name) and os.path.realpath(os.path.join(root, name)) not in seen | parents
         ]
         inside = os.path.relpath(root, folder)
         files = [name for name in files if not SYSTEM.fullmatch(name)]
         found += files if inside == "." else [f"{inside}/{name}" for name in files]
     return sorted(name.replace(os.sep, "/") for name in found)
+
+
+def refuse_folder(error):
+    """What is raised for a folder that cannot be looked into."""
+    raise InvalidInput(f"cannot look into {error.filename!r}: {reason(error)}")
 
 
 def sorted_out(folder, names, said, by_position=False):
@@ -192,7 +210,7 @@ def own_splits(names, kind):
         return SYNONYMS.get(top.lower())
 
     found = [split_of(name) for name in names]
-    if "train" not in found:
+    if "train" not in found and not (found and None not in found):
         return names, None, []
     beside = [name for name, split in zip(names, found, strict=True) if split is None]
     names = [name for name, split in zip(names, found, strict=True) if split is not None]

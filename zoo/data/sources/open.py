@@ -85,7 +85,12 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
     frame, rate, look, column = (asked.get(name) for name in ("frame", "rate", "look", "column"))
     of_table = {"labels": labels, "column": column, "look": look, "like": like}
     if not isinstance(thing, (str, os.PathLike)):
-        if isinstance(thing, dict) and thing and all(tables.package_of(part) for part in thing.values()):
+        if (
+            isinstance(thing, dict)
+            and thing
+            and "x" not in thing
+            and all(tables.package_of(part) for part in thing.values())
+        ):
             return tables.in_memory(thing, said, **of_table)
         if tables.package_of(thing):
             return tables.in_memory(thing, said, **of_table)
@@ -105,7 +110,9 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
     if streamed or path.is_dir():
         files = files_of(thing, said, by_position)
     elif path.is_file() and kind_of(path.name):
-        files = Files(str(path.parent), kind_of(path.name), [path.name], np.array([-1], "int32"), None, None, [])
+        files = Files(
+            str(path.parent), kind_of(path.name), [path.name], np.array([-1], "int32"), None, None, [], alone=True
+        )
     elif path.is_file():
         raise InvalidInput(f"{said} is none of .npy, .npz, {TAKEN} files, and no folder")
     elif isinstance(thing, str) and not path.suffix and os.sep not in thing:

@@ -135,7 +135,7 @@ def pixels(image, name):
     """uint8 [H, W, 1 or 3] of an open image."""
     from PIL import ImageOps
 
-    if getattr(image, "n_frames", 1) > 1:
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # which telephones write: a JPEG with others behind
         many = f"has {image.n_frames} pages" if image.format == "TIFF" else f"is animated, {image.n_frames} frames"
         raise InvalidInput(f"{str(name)!r} {many}: save each as an image of its own")
     image.load()

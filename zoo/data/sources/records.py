@@ -58,7 +58,7 @@ class Records(Source):
             rows_of, division = owned(said, files.parts[self.table[:, 0]]), None
         else:
             each = np.bincount(self.table[:, 0], minlength=len(self.files))
-            names = files.names if len(self.files) > 1 else None
+            names = None if files.alone else files.names
             rows_of = divided(said, len(self.table), lambda: parts_of_rows(each, names), by_position)
             division = None if by_position else "name"
         super().__init__(said, "records", int(self.table[:, 3].sum()), rows_of, division=division)

@@ -33,9 +33,8 @@ def in_memory(source, said, **asked):
         tables = {split: columns_of(source[split]) for split in source}
         sizes = [len(next(iter(columns.values()), ())) for columns in tables.values()]
         parts = np.repeat(np.arange(len(tables)), sizes)
-        columns = {
-            name: stacked([columns[name] for columns in tables.values()]) for name in next(iter(tables.values()))
-        }
+        names = [name for name in next(iter(tables.values())) if all(name in table for table in tables.values())]
+        columns = {name: stacked([columns[name] for columns in tables.values()]) for name in names}
 
         def rows_of(split):
             for name in split.split("+") if split != "all" else ():
@@ -57,6 +56,8 @@ def columns_of(source):
     """Name -> column of a table in memory."""
     if package_of(source) == "pandas":
         source = source if hasattr(source, "columns") else source.to_frame()
+        if not source.columns.is_unique:
+            raise InvalidInput(f"the table has two columns {source.columns[source.columns.duplicated()][0]!r}")
         return {str(name): of_series(source[name]) for name in source.columns}
     if not hasattr(source, "__len__"):
         raise InvalidInput("a streaming data set is not taken: load it whole, with streaming=False")
@@ -66,8 +67,8 @@ def columns_of(source):
 def of_series(series):
     """The array of a column of pandas, whose own numbers with holes become floats."""
     array = series.to_numpy()
-    is_hole = array.dtype == object and getattr(series.dtype, "kind", "O") in "biuf"
-    return series.to_numpy("float64", na_value=np.nan) if is_hole else array
+    with_holes = array.dtype == object and getattr(series.dtype, "kind", "O") in "biuf"
+    return series.to_numpy("float64", na_value=np.nan) if with_holes else array
 
 
 def column_of(dataset, name):
@@ -101,7 +102,7 @@ def of_files(files, said, by_position=False, **asked):
     if files.parts is not None:
         rows_of, division = owned(said, np.repeat(files.parts, counts)), None
     else:
-        of_names = files.names if len(counts) > 1 else None
+        of_names = None if files.alone else files.names
         rows_of = divided(said, sum(counts), lambda: parts_of_rows(counts, of_names), by_position)
         division = None if by_position else "name"
     found = of_columns(columns, said, rows_of, **asked)
@@ -160,10 +161,12 @@ def read_csv(path):
         text = content.decode("latin-1")
     if "\0" in text:
         raise InvalidInput(f"{str(path)!r} is no text, and so no table")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     separator = separator_of(text)
     header, *rows = parsed_csv(text, separator, path)
-    if all(numbers_of([cell], separator).dtype != object for cell in header) and any(map(str.strip, header)):
+    if not is_head(header, separator):
         header, rows = [str(number) for number in range(len(header))], [header, *rows]
+    rows = [row for row in rows if any(map(str.strip, row))]
     names = [name.strip() for name in header]
     index = [number for number, name in enumerate(names) if not name][:1] if names and not names[0] else []
     names = [name or f"column {number}" for number, name in enumerate(names)]
@@ -172,8 +175,17 @@ def read_csv(path):
     if not rows:
         raise InvalidInput(f"{str(path)!r} has a head and no rows")
     columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    columns = {name: cells for name, cells in columns.items() if name in header or any(map(str.strip, cells))}
     found = {name: numbers_of(cells, separator) for n, (name, cells) in enumerate(columns.items()) if n not in index}
     return found, ["the index, a column without a name"] if index else []
+
+
+def is_head(cells, separator):
+    """Whether the first row of a CSV file names the columns: by text, or by numbers that count them, as pandas does."""
+    cells = [cell.strip() for cell in cells if cell.strip()]
+    counts = cells == [str(number) for number in range(len(cells))]
+    numbers = [numbers_of([cell], separator).dtype.kind for cell in cells]
+    return counts or not ("O" not in numbers or "f" in numbers) or not cells
 
 
 def separator_of(text):
@@ -199,7 +211,10 @@ def parsed_csv(text, separator, path):
     else:
         given = {"sep": separator, "header": None, "dtype": str, "keep_default_na": False, "skip_blank_lines": True}
         try:
-            rows = pandas.read_csv(io.StringIO(text, newline=""), **given).fillna("").to_numpy().tolist()
+            found = pandas.read_csv(io.StringIO(text, newline=""), **given)
+            if found.isna().to_numpy().any():  # an empty cell is "", and one that is not there is none
+                raise InvalidInput(f"the rows of {str(path)!r} have several lengths")
+            rows = found.to_numpy().tolist()
         except pandas.errors.EmptyDataError:
             rows = []
         except pandas.errors.ParserError as error:
@@ -227,13 +242,24 @@ def numbers_of(cells, separator):
     Where something else than a comma separates the cells, a comma in a number is its decimal point: 1.234,5.
     """
     cells = [cell.strip() for cell in cells]
-    plain = [cell.replace(".", "").replace(",", ".") for cell in cells] if "," in "".join(cells) else cells
-    plain = cells if separator == "," else plain
+    plain = without_commas(cells) if separator != "," and "," in "".join(cells) else cells
+    if {cell.lower() for cell in plain} <= {"true", "false"}:
+        plain = [str(int(cell.lower() == "true")) for cell in plain]
     if not all(map(is_number, plain)):
         return np.array(cells, object)
     if all(re.fullmatch(r"[+-]?\d{1,15}", cell) for cell in plain):
         return np.array(plain).astype("int64")
     return np.array([np.nan if cell.lower() in MISSING else float(cell) for cell in plain])
+
+
+def without_commas(cells):
+    """Cells with points in place of decimal commas, 1.234,5, or without those between thousands, 1,234.5."""
+    if any(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})+\.\d+", cell) for cell in cells):
+        return [cell.replace(",", "") for cell in cells]
+    decimal = r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?(,\d*)?([eE][+-]?\d+)?"
+    if all(cell.lower() in MISSING or re.fullmatch(decimal, cell) for cell in cells):
+        return [cell.replace(".", "").replace(",", ".") for cell in cells]
+    return cells
 
 
 def of_columns(columns, said, rows_of, labels=False, column=None, look=None, like=None, names_of_classes=()):
@@ -300,7 +326,9 @@ def label_of(columns, wanted, name, like, said):
     if asked is not None:
         choose(f"column of labels of {said}:", asked, columns)
         return asked
-    known = LABEL_NAMES if wanted or name is not None else LABEL_NAMES[:1]  # a y is a feature unless it is asked for
+    of_before = "name" in like and not like.keys() & {"division", "columns"}  # a y was no feature then
+    every = wanted or name is not None or of_before
+    known = LABEL_NAMES if every else LABEL_NAMES[:1]  # a y is a feature unless it is asked for
     found = next((label for label in known if label in columns and label != name), None)
     return None if found in (like.get("columns") or ()) else found
 
@@ -317,13 +345,23 @@ def labels_of(name, values, known, own):
         values = numbers(name, values) if holds_numbers(values) else values
     if values.dtype.kind in "biuf" and values.ndim == 1:
         if known and own and values.dtype.kind != "f":
-            values = in_classes(name, [own[value] for value in values], known)
+            if values.max(initial=-1) >= len(own):
+                raise InvalidInput(f"column {name!r} has the class {values.max()}, and names for {len(own)}")
+            values = in_classes(name, [own[value] if value >= 0 else "" for value in values], known)
+        holes = np.isnan(values) if values.dtype.kind == "f" else np.zeros(len(values), bool)
+        if holes.any() and (values[~holes] % 1 == 0).all():
+            values = np.where(holes, -1, values).astype("int64")  # unknown
         return cast(LABELS, values), known or own
     if values.dtype.kind not in "OU":
         return None, None
-    text = ["" if value is None or value != value else str(value) for value in values.tolist()]
+    text = [value if isinstance(value, str) else "" if is_hole(value) else str(value) for value in values.tolist()]
     classes = known or in_order(set(text) - {""})
     return in_classes(name, text, classes), list(classes)
+
+
+def is_hole(value):
+    """Whether a cell holds nothing: None, NaN, or pandas' NA."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
 
 
 def in_classes(name, values, classes):
@@ -369,7 +407,7 @@ def holds_numbers(values):
     if not isinstance(values, np.ndarray):
         return False
     if values.dtype == object:
-        values = values[[value is not None for value in values]]
+        values = [value for value in values if not is_hole(value)] if values.ndim == 1 else [()]
         return all(isinstance(value, (int, float, bool, np.number)) for value in values)
     return values.ndim == 1 and values.dtype.kind in "biuf"
 
@@ -378,7 +416,7 @@ def numbers(name, values):
     """A column [N] of numbers."""
     values = np.asarray(values)
     if values.dtype == object:
-        values = np.array([np.nan if value is None else value for value in values])
+        values = np.array([np.nan if np.ndim(value) == 0 and is_hole(value) else value for value in values])
     if values.ndim != 1 or values.dtype.kind not in "biuf":
         raise InvalidInput(
             f"column {name!r} holds no numbers: leave it out, number its values (pandas.factorize), or name the column "

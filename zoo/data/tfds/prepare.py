@@ -121,9 +121,11 @@ def check_features(folder):
     while ahead:
         content = ahead.pop()
         ahead += content.values() if isinstance(content, dict) else content if isinstance(content, list) else []
-        name = content.get("pythonClassName", "") if isinstance(content, dict) else ""
-        if name and not str(name).startswith("tensorflow_datasets.core.features."):
-            raise InvalidInput(f"{folder} names the class {name!r}, which is not one of TensorFlow Datasets")
+        found = content if isinstance(content, dict) else {}
+        keys = ("pythonClassName", "python_class_name", *(("type", "proto_cls") if "content" in found else ()))
+        for name in (found[key] for key in keys if key in found):
+            if not str(name).startswith("tensorflow_datasets."):
+                raise InvalidInput(f"{folder} names the class {name!r}, which is not one of TensorFlow Datasets")
 
 
 def _builders(module):
