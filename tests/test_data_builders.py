@@ -35,7 +35,7 @@ def test_prepared_data_is_what_the_catalogue_says(data_dir, name):
 
 
 def test_builders_have_the_features_and_read_the_files_of_the_prepared_folders(data_dir, tmp_path):
-    from zoo.data import builders, sequence_builders
+    from zoo.data.tfds import builders, sequence_builders
 
     for name, builder in {**builders.BUILDERS, **sequence_builders.BUILDERS}.items():
         features = builder(data_dir=tmp_path).info.features

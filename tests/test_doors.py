@@ -345,3 +345,50 @@ def test_channels_first_and_misspelt_activations_are_told():
             small("vae")
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+def test_fit_goes_on_while_another_thread_predicts():
+    import threading
+    import time
+
+    model = small("vae", data_shape=(4, 4, 1))
+    model.compile("adam", jit_compile=False)
+    x = np.random.RandomState(0).rand(640, 4, 4, 1).round().astype("float32")
+
+    class Serve(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.beside = threading.Thread(target=lambda: self.model.predict(x, batch_size=1, verbose=0))
+            self.beside.start()
+            time.sleep(0.1)
+
+        def on_train_end(self, logs=None):
+            self.beside.join()
+
+    model.predict(x[:2], verbose=0)
+    model.fit(x, epochs=3, verbose=0, callbacks=Serve())
+    assert int(model.steps) == 60
+    model.fit(x, epochs=3, verbose=0, callbacks=[[keras.callbacks.EarlyStopping("loss", patience=9)]])
+    assert int(model.steps) == 120
+
+
+def test_held_out_rows_are_not_weighed_by_their_class():
+    model = small("m2")
+    x = np.random.RandomState(0).rand(40, *model.data_spec["x"].shape).round().astype("float32")
+    y = np.arange(40) % model.num_classes
+    weights = {label: 5.0 * (label == 0) for label in range(model.num_classes)}
+    model.compile(keras.optimizers.SGD(0.0), jit_compile=False)
+    split = model.fit(x, y, validation_split=0.5, class_weight=weights, verbose=0).history["val_loss"]
+    apart = model.fit(x[:20], y[:20], validation_data=(x[20:], y[20:]), class_weight=weights, verbose=0)
+    np.testing.assert_allclose(split, apart.history["val_loss"], rtol=1e-5)
+
+
+def test_so_many_steps_are_evaluated_however_they_are_given():
+    model = small("vae", data_shape=(4, 4, 1))
+    model.compile("adam", jit_compile=False)
+    x = np.random.RandomState(0).rand(320, 4, 4, 1).round().astype("float32")
+    model.fit(x, verbose=0)
+    data = zoo.load_dataset(x, batch_size=32, shuffle=False).repeat()
+    assert model.evaluate(data, steps=3, verbose=0)[0] == model.evaluate(data, None, None, 0, None, 3)[0]
+    optimizer = keras.optimizers.serialize(keras.optimizers.Adam(1e-3))
+    model.compile(optimizer=optimizer)
+    assert isinstance(model.optimizer, keras.optimizers.Adam)

@@ -4,6 +4,7 @@ import contextlib
 import math
 import random
 import re
+import threading
 import types
 
 import keras
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from zoo.data.batches import Order, in_rows, told
 from zoo.data.check import check_batch, check_dataset, checked_batches, is_arrays, is_column
-from zoo.data.spec import named_fields
+from zoo.data.spec import WEIGHT, named_fields
 from zoo.data.weights import with_class_weight
 from zoo.errors import InvalidInput
 from zoo.models.guards import Guard, check_memory, check_trainable
@@ -39,11 +40,15 @@ class Doors:
             raise InvalidInput("the loss is the model's bound: set it with create(..., bound=...), not in compile")
         check_trainable(self)
         check_memory(f"num_samples={self.num_samples}", self.num_samples, self.row_size)
-        weight = kwargs.pop("sample_weight", None)
+        weight, held_out = kwargs.pop("sample_weight", None), kwargs.get("validation_data")
+        if class_weight is not None and held_out is None and is_arrays(x) and kwargs.get("validation_split"):
+            fields = named_fields(self.accept(x, y, weight), self.batch_spec)  # held-out rows weigh alike
+            x, held_out = split_off(fields, kwargs.pop("validation_split"))
+            y, weight, kwargs["validation_data"] = None, x.pop(WEIGHT, None), held_out
         if class_weight is not None:
             x, y, weight = with_class_weight(self.data_spec, class_weight, *map(as_array, (x, y, weight)))
         x = self.accept(x, y, weight)
-        if (held_out := kwargs.get("validation_data")) is not None:
+        if held_out is not None:
             kwargs["validation_data"] = self.accept_held_out(held_out)
         if is_arrays(x) and not kwargs.get("steps_per_epoch") and kwargs.get("shuffle") != "batch":
             x = named_fields(x, self.data_spec)
@@ -61,15 +66,26 @@ class Doors:
         with shapes_told():
             return super().fit(x, None, batch_size, epochs, verbose, callbacks, **kwargs)
 
-    def evaluate(self, x=None, y=None, *args, callbacks=None, sample_weight=None, **kwargs):
+    def evaluate(
+        self,
+        x=None,
+        y=None,
+        batch_size=None,
+        verbose="auto",
+        sample_weight=None,
+        steps=None,
+        callbacks=None,
+        return_dict=False,
+        **kwargs,
+    ):
         """Keras' `evaluate`, of data as `fit` takes them."""
-        if not isinstance(callbacks, keras.callbacks.CallbackList):  # `fit` has looked at its own
+        single = contextlib.nullcontext()
+        if "_use_cached_eval_dataset" not in kwargs:  # `fit` has looked at its own
             x, callbacks = self.accept(x, y, sample_weight), guarded(callbacks)
-            if kwargs.get("steps") or any(map(listens, callbacks)):
-                with one_a_call(self), shapes_told():
-                    return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
-        with shapes_told():
-            return super().evaluate(x, None, *args, callbacks=callbacks, **kwargs)
+            if steps or any(map(listens, getattr(callbacks, "callbacks", callbacks))):
+                single = one_a_call(self)
+        with single, shapes_told():
+            return super().evaluate(x, None, batch_size, verbose, None, steps, callbacks, return_dict, **kwargs)
 
     def predict(self, x, *args, callbacks=None, **kwargs):
         """Keras' `predict`: the reconstructions of x."""
@@ -132,16 +148,23 @@ def as_array(value, spec=None):
     return value[:, 0] if spec and is_column(np.shape(value), spec) else value
 
 
+SINGLY = threading.local()  # ids of the models of which this thread takes one batch a call
+
+
+def is_single(model):
+    """Whether this thread takes one batch of a model in a call into TensorFlow."""
+    return id(model) in getattr(SINGLY, "models", ())
+
+
 @contextlib.contextmanager
 def one_a_call(model):
-    """Inside, a call into TensorFlow takes one batch, where the model may choose."""
-    kept = model.steps_per_execution, model.test_function
-    if model.several:
-        model.steps_per_execution, model.test_function = 1, None
+    """Inside, a call into TensorFlow takes one batch, where the model may choose; other threads go on as they do."""
+    before = getattr(SINGLY, "models", frozenset())
+    SINGLY.models = before | {id(model)} if model.several else before
     try:
         yield
     finally:
-        model.steps_per_execution, model.test_function = kept
+        SINGLY.models = before
 
 
 def split_off(fields, share):
@@ -175,10 +198,14 @@ def guarded(callbacks):
         InvalidInput: one of them is none.
     """
     if isinstance(callbacks, keras.callbacks.CallbackList):
-        callbacks.append(Guard())
+        if not any(isinstance(one, Guard) for one in callbacks.callbacks):
+            guard = Guard()
+            guard.set_model(callbacks.model)
+            guard.set_params(callbacks.params)
+            callbacks.callbacks.append(guard)
         callbacks.callbacks.sort(key=comes_later)
         return callbacks
-    given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+    given = [one for one in keras.tree.flatten(callbacks) if one is not None]
     for one in given:
         if not isinstance(one, keras.callbacks.Callback):
             raise InvalidInput(f"callbacks are objects of keras.callbacks.Callback, got {one!r}")

@@ -147,7 +147,7 @@ class SequenceVerbs:
             length: how many steps, one number or [n]; None as many as the data have, or else 64.
         """
         check_positive(n=n)
-        return self.simulated(self.start(n), self.lengths(n, length), as_seed(seed), mean=mean)
+        return self.simulated(self.start(n), self.lengths(n, length), as_seed(seed), mean=bool(mean))
 
     def sample(self, n, seed=None, mean=False, length=None):
         """[n, T, ...]: draws of p(x), or the means of each step given those drawn before it; see `simulate`."""
@@ -157,7 +157,7 @@ class SequenceVerbs:
         """[B, steps, ...]: how each sequence may go on after its last real step; the latents so far are drawn."""
         check_positive(steps=steps)
         inputs = self.inputs_of(x, condition)
-        return self.continued(inputs, tf.fill(tf.shape(self.image(inputs))[:1], steps), as_seed(seed), mean)
+        return self.continued(inputs, tf.fill(tf.shape(self.image(inputs))[:1], int(steps)), as_seed(seed), bool(mean))
 
     @graphed
     def continued(self, inputs, length, seed, mean):

@@ -33,7 +33,8 @@ def side_by_side(model, inputs, **settings):
             passes.append(model({name: value[first:seen] for name, value in inputs.items()}, **settings))
         counted.append(last - first)
     trace = joined([p.trace for p in passes], counted)
-    return passes[0]._replace(inputs=inputs, trace=trace, posterior={}, prior={}, likelihood={})
+    paid = {k: tf.concat([p.paid[k][:n] for p, n in zip(passes, counted, strict=True)], 0) for k in passes[0].paid}
+    return passes[0]._replace(inputs=inputs, trace=trace, paid=paid, posterior={}, prior={}, likelihood={})
 
 
 def may_share(model):

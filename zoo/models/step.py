@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from zoo.data.spec import WEIGHT
 from zoo.errors import InvalidInput
-from zoo.models.doors import Doors
+from zoo.models.doors import Doors, is_single
 from zoo.models.metrics import ActiveUnits, Tally
 from zoo.models.sharing import side_by_side
 from zoo.models.updates import FUSED, apply_if, listens, together
@@ -86,8 +86,11 @@ class Step(Doors):
         if skip_norm is not None and not skip_norm > 0:
             raise InvalidInput(f"skip_norm must be positive, got {skip_norm!r}")
         self.build()
-        optimizer = FUSED[optimizer]() if optimizer in FUSED else optimizer
+        optimizer = FUSED[optimizer]() if isinstance(optimizer, str) and optimizer in FUSED else optimizer
         super().compile(optimizer, *args, steps_per_execution=steps_per_execution or 1, **kwargs)
+        object.__setattr__(self, "test_functions", {})
+        with self.graphs_lock:
+            self.graphs.clear()  # layers may have been changed
         self.several = steps_per_execution is None
         if skip_norm is not None and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
             raise InvalidInput("skip_norm is a norm of gradients as they are: compile without a scale of the loss")
@@ -96,6 +99,27 @@ class Step(Doors):
             penalty.compile(mixed=self.dtype_policy.name == "mixed_float16")
         mine = {id(v) for p in self.players() if p.optimizer is self.optimizer for v in p.variables}
         self.optimizer.build([v for v in self.trainable_variables if id(v) in mine])
+
+    # A thread that takes one batch a call (`one_a_call`) has a count and a graph of its own: `fit` may be in another.
+
+    @property
+    def steps_per_execution(self):
+        return 1 if is_single(self) else self.updates_a_call
+
+    @steps_per_execution.setter
+    def steps_per_execution(self, value):
+        object.__setattr__(self, "updates_a_call", value)
+
+    @property
+    def test_function(self):
+        return self.test_functions.get(is_single(self))
+
+    @test_function.setter
+    def test_function(self, value):
+        if value is None:
+            object.__setattr__(self, "test_functions", {})
+        else:
+            self.test_functions[is_single(self)] = value
 
     def get_compile_config(self):
         config = super().get_compile_config()

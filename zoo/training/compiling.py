@@ -7,12 +7,13 @@ import time
 import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.files import read_json
+from zoo.files import read_json, write_json
 from zoo.models.updates import together
 from zoo.precision import computing
 from zoo.quiet import waiting
+from zoo.training.checkpoint import Checkpoint
 
-FILE = "compiling.json"  # of runs that were measured before there was --tune
+FILE = "compiling.json"  # of a run: what it began with, so that it goes on so
 WINS = 0.9  # at most so many times the seconds without
 LENGTHS = 8  # as many shapes have the batches of sequences, about: XLA compiles an update for each
 UPDATES = 40  # timed of each kind
@@ -28,10 +29,15 @@ def settled(recipe, folder, model, steps):
         steps: updates an epoch.
     """
     path = pathlib.Path(folder) / FILE
-    by_xla = model.supports_jit and bool(tf.config.list_physical_devices("GPU"))
-    chosen = {"jit_compile": by_xla, "steps_per_execution": together(None, steps)}
+    by_xla = model.supports_jit and not recipe.deterministic and bool(tf.config.list_physical_devices("GPU"))
     if path.exists():
         chosen = read_choice(path)
+    elif Checkpoint(folder, {}).exists:  # of a run from before this was written down
+        chosen = {"jit_compile": False, "steps_per_execution": 1}
+    else:
+        chosen = {"jit_compile": by_xla, "steps_per_execution": together(None, steps)}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, chosen)
     return dataclasses.replace(recipe, **{key: chosen[key] for key in chosen if getattr(recipe, key) == "auto"})
 
 
