@@ -302,3 +302,15 @@ def test_a_card_says_which_endpoints_are_for_the_cpu():
     lines = page.tflite_table({"tflite": measured})
     assert sum("| CPU only |" in line for line in lines) == 4
     assert small("hvi_vae", leapfrog_steps=0).cpu_endpoints == ()
+
+
+def test_trajectories_of_all_rows_are_counted_where_cores_share_a_batch(monkeypatch):
+    from zoo.models import sharing
+
+    monkeypatch.setattr(sharing, "num_parts", lambda rows: 2)
+    model = small("hvi_vae", data_shape=(4, 4, 1))
+    model.compile("adam", jit_compile=False)
+    x = np.random.RandomState(0).rand(33, 4, 4, 1).round().astype("float32")
+    assert np.isfinite(model.fit(x, batch_size=33, verbose=0).history["loss"]).all()
+    p = sharing.side_by_side(model, {"x": tf.constant(x)}, training=False, seed=tf.constant([1, 2]), needs=())
+    assert all(value.shape[0] == 33 for value in p.paid.values())

@@ -11,8 +11,8 @@ MOST = 16  # kinds of arguments of one method, beyond which it is traced anew
 def graphed(method):
     """A method of a model on tensors, which runs as one graph; weights are those that the model has when it runs.
 
-    The model keeps the graphs until it is compiled anew, as one is whose layers were changed. One runs at a time: what TensorFlow makes of a sum of many terms has
-    temporary variables, of which two runs of a graph at once have the same.
+    The model keeps the graphs until it is compiled anew, as one is whose layers were changed. One runs at a time: what
+    TensorFlow makes of a sum of many terms has temporary variables, of which two runs of a graph at once have the same.
     """
 
     signature = inspect.signature(method)
