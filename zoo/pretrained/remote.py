@@ -191,7 +191,12 @@ def list_cache():
 
 def size_of(folder):
     """Bytes of the files in a folder."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    size = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            with contextlib.suppress(OSError):  # cleared meanwhile
+                size += os.path.getsize(os.path.join(root, name))
+    return size
 
 
 def clear_cache(names=()):
