@@ -310,11 +310,13 @@ def test_a_cache_that_is_cleared_under_a_fetch_breaks_none(model, tmp_path, monk
 
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     package.save(model, tmp_path / "theirs")
-    stop = threading.Event()
+    stop, cleared = threading.Event(), []
 
     def clear():
         while not stop.is_set():
             clear_cache()
+            cleared.append(1)
+            time.sleep(0.01)
 
     clearing = threading.Thread(target=clear)
     clearing.start()
@@ -324,7 +326,7 @@ def test_a_cache_that_is_cleared_under_a_fetch_breaks_none(model, tmp_path, monk
     finally:
         stop.set()
         clearing.join()
-    assert len(homes) == 40
+    assert len(homes) == 40 and len(cleared) > 3
 
 
 def test_weights_files_of_circles_and_of_very_many_groups_are_refused_at_once(model, tmp_path):

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from zoo import address
 from zoo.errors import CannotWrite, InvalidInput, choose
-from zoo.files import LARGEST_JSON, parse_json, sha256, write_bytes, writing
+from zoo.files import LARGEST_JSON, locked, parse_json, sha256, write_bytes, writing
 from zoo.pretrained.limits import CARD, checked_card
 from zoo.pretrained.places import Folder, Missing, Unreachable, Web, Zip, hub_name
 from zoo.pretrained.transfer import arrived, read, receive
@@ -127,12 +127,15 @@ def fetch_folder(name):
         raise InvalidInput(f"{name} is a card without weights")
 
     def fill():
-        receive(place, card["weights"], home / card["weights"]["file"])
-        for log in LOGS:
-            with contextlib.suppress(Missing):
-                write_bytes(home / log, read(place, log, LARGEST_JSON))
-        write_bytes(home.parent / ADDRESS, str(place).encode())
-        write_bytes(home / CARD, content)
+        with writing(home):
+            home.mkdir(parents=True, exist_ok=True)
+        with locked(home / "fetching.lock"):  # while it is held nobody clears the folder
+            receive(place, card["weights"], home / card["weights"]["file"])
+            for log in LOGS:
+                with contextlib.suppress(Missing):
+                    write_bytes(home / log, read(place, log, LARGEST_JSON))
+            write_bytes(home.parent / ADDRESS, str(place).encode())
+            write_bytes(home / CARD, content)
 
     into_cache(fill)
     print(f"{name}: the weights have the SHA-256 of its own card, {card['weights']['sha256']}", file=sys.stderr)
