@@ -1,5 +1,6 @@
 """The importance-weighted estimate of log p(x), with as many draws as asked for in as little memory as there is."""
 
+import contextlib
 import math
 from concurrent.futures import ThreadPoolExecutor
 
@@ -78,7 +79,7 @@ class Estimator:
             terms = self.compiled(fields, key, tf.constant(start // step), draws)
             return {name: value.numpy().astype("float64") for name, value in terms.items()}
 
-        with ThreadPoolExecutor(TOGETHER) as pool:
+        with without_temporaries(), ThreadPoolExecutor(TOGETHER) as pool:
             for terms in pool.map(chunk, range(0, self.num_samples, step)):
                 sums = terms if sums is None else {name: add(name, sums[name], value) for name, value in terms.items()}
         found = {name: value / self.num_samples for name, value in sums.items() if not name.startswith("log_")}
@@ -89,6 +90,17 @@ class Estimator:
         for name, location in self.located(fields).items():
             found[f"location/{name}"] = points(self.model, location.numpy(), fields)
         return found
+
+
+@contextlib.contextmanager
+def without_temporaries():
+    """Inside, sums of many terms have no temporary variables, of which two runs of a graph at once have the same."""
+    before = tf.config.optimizer.get_experimental_options().get("arithmetic_optimization", True)
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({"arithmetic_optimization": before})
 
 
 def points(model, location, fields):
