@@ -623,3 +623,13 @@ def test_waves_of_odd_scales_and_sizes(tmp_path):
     )
     with pytest.raises(InvalidInput):
         read_wav(tmp_path / "a.wav")
+
+
+def test_a_folder_that_is_called_as_a_data_set_is_one_where_it_is_a_path(tmp_path, monkeypatch):
+    import pathlib
+
+    picture(tmp_path / "digits" / "a" / "1.png", 7)
+    monkeypatch.chdir(tmp_path)
+    for source in (pathlib.Path("digits"), "digits/", "./digits"):
+        assert load_arrays(source, "all")["x"].max() == 7
+    assert len(load_arrays("digits", "test")["x"]) == 200

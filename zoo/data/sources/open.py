@@ -98,8 +98,8 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
         if sequences.is_list(x) or (isinstance(thing, dict) and LENGTH in thing):
             return sequences.of_arrays(thing, frame, said)
         return looked(arrays.in_memory(thing, said), look)
-    if str(thing) in DATASETS:
-        return Named(str(thing), asked.get("data_dir"), frame, rate, look)
+    if isinstance(thing, str) and thing in DATASETS:  # a path of that name is a path
+        return Named(thing, asked.get("data_dir"), frame, rate, look)
     path = Path(thing).expanduser()
     if not is_pattern(thing) and path.suffix in arrays.ARRAYS and path.is_file():
         found = arrays.read_arrays(path)
