@@ -152,7 +152,7 @@ def test_bad_rows_and_files_are_lines_with_key_and_reason(model, x, tmp_path):
     import tensorflow as tf
     from pyarrow import parquet
 
-    from zoo.data.sources.records import example_of
+    from zoo.data.sources.examples import example_of
 
     with tf.io.TFRecordWriter(str(tmp_path / "a.tfrecord")) as writer:
         for record in (
@@ -242,7 +242,8 @@ def test_the_command_says_how_many_rows_there_are(zoo, run_folder, tmp_path):
 def test_every_row_of_a_damaged_file_is_written_or_counted(model, x, tmp_path):
     import tensorflow as tf
 
-    from zoo.data.sources.records import example_of, record_places
+    from zoo.data.sources.examples import example_of
+    from zoo.data.sources.records import record_places
 
     path = tmp_path / "a.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:

@@ -61,7 +61,7 @@ def shards(folder):
 
 def array_record(folder):
     writer = pytest.importorskip("array_record.python.array_record_module").ArrayRecordWriter
-    from zoo.data.sources.records import example_of
+    from zoo.data.sources.examples import example_of
 
     out = writer(str(folder / "a.array_record"), "group_size:1")
     for x, y in zip(X, Y, strict=True):

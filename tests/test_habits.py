@@ -225,6 +225,15 @@ def test_numbers_of_numpy_are_numbers(tmp_path):
     assert numbers[0] == numbers[1]
 
 
+def test_seeds_of_64_bits_are_as_many():
+    model = small("vae")
+    seeds = (0, 1, -1, 2**31, 2**32, 2**40, 2**40 + 1, 2**63 - 1, -(2**63))
+    draws = {model.sample(2, seed=seed).numpy().tobytes() for seed in seeds}
+    keys = [zoo.evaluate(model, X, num_samples=2, seed=seed)["nll"]["value"] for seed in (0, 2**40)]
+    assert len(draws) == len(seeds) and keys[0] != keys[1]
+    assert np.array_equal(model.sample(2, seed=np.int64(2**40)), model.sample(2, seed=tf.constant(2**40)))
+
+
 @pytest.mark.parametrize("seed", [2**63, -(2**63) - 1, 1.5, "a", (1, 2, 3), np.zeros(2)])
 def test_what_is_no_seed_is_one_line(seed):
     model = small("vae")

@@ -150,7 +150,7 @@ def test_trusted_formats_of_pictures_are_read(tmp_path, ending):
 
 @pytest.mark.parametrize("door", ["folder", "pattern", "parquet", "tfrecord"])
 def test_every_door_reads_pictures_alike(tmp_path, door):
-    from zoo.data.sources.records import example_of
+    from zoo.data.sources.examples import example_of
 
     pictures = {
         "cmyk.jpg": (np.array([[[255, 255, 255, 0]] * 6] * 4, "uint8"), "CMYK", (255, 255, 255)),

@@ -16,7 +16,7 @@ from support import tiered
 import zoo
 from zoo.data import batches, load_arrays, load_dataset, write_shards
 from zoo.data.sources import pictures
-from zoo.data.sources.records import example_of
+from zoo.data.sources.examples import example_of
 from zoo.errors import InvalidInput, OutputExists
 from zoo.training import train
 
@@ -327,7 +327,7 @@ import shutil, sys
 import numpy as np, tensorflow as tf
 from zoo.data import load_dataset
 from zoo.data.sources import pictures
-from zoo.data.sources.records import example_of
+from zoo.data.sources.examples import example_of
 from zoo.training.timing import peak_memory
 folder = sys.argv[1]
 random = np.random.default_rng(0).integers(0, 256, (1000, {SIDE}, {SIDE}, 1), "uint8")

@@ -17,23 +17,30 @@ def fresh_seed():
 
 
 def as_seed(seed):
-    """None, a whole number or an int32 [2] tensor -> int32 [2]."""
+    """None, a whole number or an int32 [2] tensor -> int32 [2], another for each whole number of 64 bits."""
     if seed is None:
         return fresh_seed()
     if isinstance(seed, numbers.Integral) and -(2**63) <= seed < 2**63:
-        return tf.constant([0, int(seed)], tf.int32)
+        low = of_32_bits(int(seed))
+        return tf.constant([of_32_bits((int(seed) - low) >> 32), low], tf.int32)
     with contextlib.suppress(ValueError, TypeError):
         seed = tf.convert_to_tensor(seed)
         if seed.dtype.is_integer and seed.shape.rank == 0:
-            return tf.stack([0, tf.cast(seed, tf.int32)])
+            return as_seed(int(seed)) if tf.executing_eagerly() else tf.stack([0, tf.cast(seed, tf.int32)])
         if seed.dtype.is_integer and seed.shape.is_compatible_with([2]):
             return tf.cast(seed, tf.int32)
     raise InvalidInput(f"seed is a whole number from -2**63 to 2**63 - 1, or two of 32 bits, got {seed!r}")
 
 
+def of_32_bits(number):
+    """The last 32 bits of a whole number, as one with a sign."""
+    return (number + 2**31) % 2**32 - 2**31
+
+
 def whole(seed):
-    """A whole number as one of 32 bits; what is none is refused."""
-    return int(as_seed(seed)[1])
+    """A whole number of 64 bits as one of 32; what is none is refused."""
+    high, low = map(int, as_seed(seed))
+    return high ^ low
 
 
 @contextlib.contextmanager

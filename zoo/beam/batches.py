@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from zoo.data.check import check_batch
-from zoo.data.sources.records import LABEL_NAMES
+from zoo.data.sources.examples import LABEL_NAMES
 from zoo.data.spec import LABELS, FieldSpec
 from zoo.errors import InvalidInput
 

@@ -11,9 +11,10 @@ from pyarrow import parquet
 
 from zoo.beam.batches import Batch, rows_of
 from zoo.data.sources import tables
+from zoo.data.sources.examples import keys_of, layout_of, parser
 from zoo.data.sources.folder import PARQUET, kind_of
 from zoo.data.sources.pictures import decoded
-from zoo.data.sources.records import keys_of, layout_of, parser, read_whole
+from zoo.data.sources.records import read_whole
 from zoo.data.spec import LABELS
 from zoo.errors import InvalidInput, reason
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from zoo.data.sources.examples import example_of
 from zoo.data.sources.folder import INDEX
-from zoo.data.sources.records import AROUND, PIECE, example_of
+from zoo.data.sources.records import AROUND, PIECE
 from zoo.data.spec import LABELS, LENGTH
 from zoo.errors import InvalidInput, OutputExists, check_positive
 from zoo.files import atomic
