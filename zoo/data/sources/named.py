@@ -5,11 +5,13 @@ import functools
 import numpy as np
 
 from zoo.data.division import permuted
+from zoo.data.faces import draw_faces
 from zoo.data.source import Arrays, Source
 from zoo.data.sources.sequences import FRAME, joined
-from zoo.data.tfds.catalogue import DATASETS, resolve_data_dir
+from zoo.data.tfds.catalogue import DATASETS, SPLITS, resolve_data_dir
 from zoo.data.tfds.prepare import read_sequences, read_split
 from zoo.errors import InvalidInput, choose
+from zoo.quiet import waiting
 
 
 class Named(Source):
@@ -20,7 +22,8 @@ class Named(Source):
         if rate not in (None, info.rate):
             raise InvalidInput(f"{name} has {info.rate} samples a second, {rate} are asked for")
         count = info.parts["train+validation"][1] + info.parts["test"][1]
-        super().__init__(repr(name), info.title, count, None, rate=info.rate, num_classes=info.num_classes)
+        known = {"rate": info.rate, "num_classes": info.num_classes, "classes": info.classes and list(info.classes)}
+        super().__init__(repr(name), info.title, count, None, **known)
         self.name, self.frame, self.look, self.has_labels = name, frame or FRAME, look, bool(info.num_classes)
         self.sizes = {split: rows for split, (_, rows) in info.parts.items()}
         self.sequential = info.shape[0] is None
@@ -44,7 +47,9 @@ def read(name, split, expression, data_dir, frame):
         found = joined(arrays.pop("x"), frame, arrays, None, said, kind, None)
         kept = (found.frames, found.lengths, *found.beside.values())
     else:
-        found = Arrays(digits(split) if name == "digits" else read_split(name, expression, data_dir), said, kind, None)
+        own = {"digits": digits, "drawn_faces": faces}
+        arrays = own[name](split) if name in own else read_split(name, expression, data_dir)
+        found = Arrays(arrays, said, kind, None)
         kept = found.fields.values()
     for array in kept:
         array.setflags(write=False)
@@ -59,3 +64,11 @@ def digits(split):
     x = np.round(found.images * (255 / 16)).astype("uint8")[..., None]
     rows = permuted(len(x), (200, 200))[split]
     return {"x": x[rows], "y": found.target[rows].astype("int32")}
+
+
+def faces(split):
+    """Faces drawn anew; `train` and `validation` have generators of their own, and so their union has both."""
+    parts = DATASETS["drawn_faces"].parts
+    with waiting("drawing faces"):
+        drawn = [draw_faces(parts[part][1], SPLITS.index(part)) for part in split.split("+")]
+    return {name: np.concatenate([part[name] for part in drawn]) for name in ("x", "y")}

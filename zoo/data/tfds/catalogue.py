@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from zoo.data.faces import MOODS, SIDE
 from zoo.errors import choose
 
 SPLITS = ("train", "validation", "test", "train+validation")
@@ -28,6 +29,7 @@ class DatasetInfo(NamedTuple):
     label: str = "label"
     field: str = "image"  # TFDS' name of what is modelled: image, piano_roll or audio
     rate: int | None = None  # samples a second
+    classes: tuple | None = None  # their names, where numbers say little
     only_prepared: bool = False  # no builder: usable only where the folder is
 
 
@@ -82,6 +84,18 @@ DATASETS = {
         licence="CC BY 4.0",
         source="E. Alpaydin, C. Kaynak (UCI optdigits, test part), shipped with scikit-learn",
     ),
+    "drawn_faces": DatasetInfo(
+        title="Drawn faces, 64x64, in colour",
+        shape=(SIDE, SIDE, 3),
+        parts=dict(zip(SPLITS, (("", 8000), ("", 1000), ("", 1000), ("", 9000)), strict=True)),
+        num_classes=len(MOODS),
+        values="uint8 0..255, RGB",
+        protocol="Drawn by this package from random features, the parts by generators of their own; the class is the "
+        "mood. They are no photographs: for trying colour models on, not beside published figures.",
+        licence="Apache 2.0, as the package",
+        source="zoo.data.faces",
+        classes=MOODS,
+    ),
     "mnist": DatasetInfo(
         title="MNIST",
         shape=(28, 28, 1),
@@ -99,6 +113,7 @@ DATASETS = {
         shape=(28, 28, 1),
         parts=_MNIST_PARTS,
         num_classes=10,
+        classes=("top", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "boot"),
         values="uint8 0..255, grey",
         protocol=f"{_DYNAMIC}; many papers model the grey values instead.",
         licence="MIT",
