@@ -11,7 +11,7 @@ GAP = 2
 
 
 def grid(images, columns=None, gap=GAP):
-    """[N, H, W, C] in [0, 1] -> one uint8 image [H', W', 3], row by row with a grey gap."""
+    """[N, H, W, C] in [0, 1] -> a uint8 image [H', W', 3], row by row with a grey gap; white where no image is left."""
     images = np.clip(np.asarray(images), 0, 1)
     if images.ndim != 4 or images.shape[-1] not in (1, 3):
         hint = ": zoo plot NAME --kind piano_roll, or waveform, shows sequences" if images.ndim == 3 else ""
@@ -20,6 +20,8 @@ def grid(images, columns=None, gap=GAP):
     columns = columns or math.ceil(math.sqrt(count))
     rows = math.ceil(count / columns)
     canvas = np.full((rows * (height + gap) + gap, columns * (width + gap) + gap, 3), 0.5)
+    if missing := rows * columns - count:
+        canvas[(rows - 1) * (height + gap) + gap :, (columns - missing) * (width + gap) + gap :] = 1
     for index, image in enumerate(images):
         top = gap + index // columns * (height + gap)
         left = gap + index % columns * (width + gap)

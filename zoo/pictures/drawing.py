@@ -10,6 +10,7 @@ from zoo import pretrained
 from zoo.data import LABELS, describe_dataset, list_datasets, load_fields, open_source, takes_labels
 from zoo.data.load import arrays_of
 from zoo.data.midi import KEYS
+from zoo.data.tfds.catalogue import DATASETS
 from zoo.errors import InvalidInput
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.pretrained.store import check_preset, stage_name
@@ -105,6 +106,13 @@ class Subject:
         data = self.card["data"]
         wanted = (labels or takes_labels(self.model.data_spec)) and data.get("label", True)
         return arrays_of(open_source(data.get("name"), labels=wanted, like=data).split("test", count))
+
+    def class_name(self, value):
+        """What a class is called: by the card, by the data set of its name, or by its number."""
+        data = self.card.get("data", {})
+        own = DATASETS[data["name"]].classes if data.get("name") in DATASETS else None
+        names = data.get("classes") or own or ()
+        return "unknown" if value < 0 else names[value] if value < len(names) else str(value)
 
     @functools.cached_property
     def opened(self):

@@ -6,6 +6,8 @@ from zoo.errors import InvalidInput
 from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
+FEW = 4  # latents whose panels stand below each other
+
 
 @PICTURES.register("kl", needs=["log"])
 def kl(subject):
@@ -16,8 +18,12 @@ def kl(subject):
             f"{subject.home.name} has no KL per unit: its posterior or prior does not factorise over units"
         )
     names = list(dict.fromkeys(row[1] for row in rows))
-    figure, axes = new_figure(7, 3.2 * len(names), rows=len(names))
-    for axis, name in zip(np.atleast_1d(axes), names, strict=True):
+    columns = 1 if len(names) <= FEW else 3
+    lines = -(-len(names) // columns)
+    figure, axes = new_figure(7 if columns == 1 else 5 * columns, 3.2 * lines, rows=lines, columns=columns)
+    for axis in np.ravel(axes)[len(names) :]:
+        axis.set_axis_off()
+    for axis, name in zip(np.ravel(axes), names, strict=False):
         values = np.array([[float(v) for v in row[2:]] for row in rows if row[1] == name])
         values = values[:, np.argsort(-values[-1])]
         last = int(rows[-1][0]) + 1
@@ -26,6 +32,6 @@ def kl(subject):
         active = int((values[-1] > 0.01).sum())
         axis.yaxis.get_major_locator().set_params(integer=True)
         axis.set(
-            xlabel="epoch", ylabel="unit, sorted", title=f"{name}: {active} of {values.shape[1]} units above 0.01 nats"
+            xlabel="epoch", ylabel="unit, sorted", title=f"{name}: {active} of {values.shape[1]} units > 0.01 nats"
         )
     return figure

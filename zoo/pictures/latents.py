@@ -7,7 +7,7 @@ from zoo.pictures.canvas import new_figure
 from zoo.registry import PICTURES
 
 MOST_COLUMNS = 4
-FEW = 10  # labels that have a colour of their own
+NAMED = 20  # classes that a legend names; of more only the number is said
 
 
 @PICTURES.register("latents")
@@ -32,29 +32,35 @@ def latents(subject, count=2000):
         labels = None if labels is None else np.repeat(labels, inputs["length"])
     columns = min(len(codes), MOST_COLUMNS)
     rows = -(-len(codes) // columns)
-    side = 5 if len(codes) <= MOST_COLUMNS else 3.5
+    side = 5 if len(codes) < MOST_COLUMNS else 3.2
     figure, axes = new_figure(1.2 * side * columns, side * rows, rows=rows, columns=columns)
     for axis in np.ravel(axes)[len(codes) :]:
         axis.set_axis_off()
+    labels = np.zeros(len(next(iter(codes.values()))), int) if labels is None else labels
+    classes = np.unique(labels)
     for axis, (name, z) in zip(np.ravel(axes), codes.items(), strict=False):
-        points = scatter(axis, name, np.reshape(z, (len(z), -1)), labels)
-    figure.suptitle(f"{subject.card['name']}: {len(subject.originals(inputs))} test examples")
-    if labels is not None:
-        ticks = range(int(labels.max()) + 1) if labels.max() < FEW else None
-        figure.colorbar(points, ax=axes, label="label", ticks=ticks)
+        scatter(axis, name, np.reshape(z, (len(z), -1)), labels, classes)
+    said = f"{subject.card['name']}: {len(subject.originals(inputs))} test examples"
+    if 1 < len(classes) <= NAMED:
+        marks = np.ravel(axes)[0].get_legend_handles_labels()[0]
+        titles = [subject.class_name(value) for value in classes]
+        figure.legend(marks, titles, loc="outside right upper", markerscale=3)
+    figure.suptitle(f"{said} of {len(classes)} classes" if len(classes) > NAMED else said)
     return figure
 
 
-def scatter(axis, name, z, labels):
-    """The points of one latent [N, D]; returns what a colour bar needs."""
+def scatter(axis, name, z, labels, classes):
+    """The points of one latent [N, D], a colour a class; those of no known class are grey."""
+    from matplotlib import colormaps
     from sklearn.decomposition import PCA
 
-    names = (f"{name}, unit 1", f"{name}, unit 2")
+    title = name
     if z.shape[1] > 2:
-        z, names = PCA(2).fit_transform(z), (f"{name}, first principal component", "second principal component")
-    if z.shape[1] == 1:
-        z, names = np.pad(z, ((0, 0), (0, 1))), (f"{name}, its one unit", "")
-    colours = "tab10" if labels is not None and labels.max() < FEW else None
-    points = axis.scatter(z[:, 0], z[:, 1], c=labels, s=5, cmap=colours)
-    axis.set(xlabel=names[0], ylabel=names[1], aspect="equal", adjustable="datalim")
-    return points
+        z, title = PCA(2).fit_transform(z), f"{name}, its two principal components"
+    z = np.pad(z, ((0, 0), (0, 2 - z.shape[1])))
+    few = colormaps["tab10" if len(classes) <= 10 else "tab20"].colors
+    colours = few if len(classes) <= NAMED else colormaps["turbo"](np.linspace(0, 1, len(classes)))
+    for value, colour in zip(classes, colours, strict=False):
+        points = z[labels == value]
+        axis.scatter(points[:, 0], points[:, 1], s=5, color="lightgrey" if value < 0 else colour, label=str(value))
+    axis.set(title=title, aspect="equal", adjustable="datalim")

@@ -12,6 +12,8 @@ def training(subject):
     """Loss, ELBO parts and active units against the epoch, from the run's log; a line where a stage begins."""
     rows = subject.epochs()
     columns = [c for c in ("elbo", "reconstruction", "kl", "active_units") if any(c in row for row in rows)]
+    if not any(number(row.get("kl", "")) for row in rows):  # a model without latents: its elbo is the reconstruction
+        columns = columns[:1]
     if not columns:
         raise InvalidInput(f"the log of {subject.home.name} has none of the columns that a training has")
     stages = [row.get("stage", "") for row in rows]
@@ -28,6 +30,9 @@ def training(subject):
         for epoch in range(1, len(rows)):
             if stages[epoch] != stages[epoch - 1]:
                 axis.axvline(epoch + 0.5, color="grey", linestyle=":")
+        if column == "active_units":
+            axis.yaxis.get_major_locator().set_params(integer=True)
+        axis.xaxis.get_major_locator().set_params(integer=True)
         axis.set(xlabel="epoch", title=column if column == "active_units" else f"{column} (nats)")
         axis.legend()
     return figure
