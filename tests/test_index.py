@@ -65,3 +65,10 @@ def test_the_index_has_every_part(kind):
 
     names = {entry.name for entry in index.entries(kind)}
     assert names == set(getattr(registry, kind.upper())) - {"kept_normal"}, "kept_normal is a model's own"
+
+
+def test_every_argument_is_explained():
+    for kind in (*index.PARTS, "models", "pictures", "recipes"):
+        for entry in index.entries(kind):
+            short = [name for name, (_, text) in entry.arguments.items() if len(text.split()) < 3]
+            assert not short, (kind, entry.name)

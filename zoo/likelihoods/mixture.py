@@ -20,7 +20,7 @@ class NormalMixture(LikelihoodHead):
     Scales stay above 1/256. Chung et al. 2015, arXiv:1506.02216.
 
     Args:
-        num_components: of the mixture.
+        num_components: how many components the mixture has.
     """
 
     minimum = maximum = None

@@ -35,7 +35,7 @@ class Mixture(LikelihoodHead):
     Salimans et al. 2017, arXiv:1701.05517.
 
     Args:
-        num_components: of the mixture.
+        num_components: how many components the mixture has.
     """
 
     def __init__(self, data_shape, num_components=10):

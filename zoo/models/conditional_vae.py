@@ -24,7 +24,7 @@ class ConditionalVAE(VAE):
     """A VAE of p(x | y), y int [B] in 0..num_classes - 1, or float [B, num_classes] as probabilities.
 
     Args:
-        num_classes: number of labels.
+        num_classes: how many labels there are, 0 to num_classes - 1.
         **kwargs: as `VAE`. An encoder of your own takes one more channel than data_shape, a decoder D + num_classes.
     """
 

@@ -43,7 +43,7 @@ class DeepVAE(Hierarchy):
             before, rounded up; (2, 4, 1) is 2 levels at 28x28, 4 at 14x14 and 1 at 7x7. The bottom-up network has half
             as many blocks. Only the last must not be 0.
         width: channels of the networks; bottlenecks have a quarter.
-        latent_channels: of each latent.
+        latent_channels: how many channels each latent has.
         likelihood: any that has numbers for each pixel.
         rematerialize: forget what is inside of a block and compute it once more for the gradient, which takes less
             memory and more time. Chen et al. 2016, arXiv:1604.06174.

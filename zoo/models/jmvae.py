@@ -28,7 +28,7 @@ class JMVAE(VAE):
     """A joint multimodal VAE of {"x", "y"}, y int [B], -1 where it is missing. Verbs give dicts by field.
 
     Args:
-        num_classes: number of labels.
+        num_classes: how many labels there are, 0 to num_classes - 1.
         hidden_units: width of the layer that joins image and label.
         **kwargs: as `VAE`.
     """

@@ -43,7 +43,7 @@ class KLAutoencoder(OneLatent):
         filters: channels of the networks at each stage; each halves the sides, rounded up: two of them make a map of a
             quarter of the picture's sides.
         num_blocks: residual blocks at each stage.
-        latent_channels: C.
+        latent_channels: C, the channels of the latent image.
         likelihood: any that has numbers for each pixel.
         **kwargs: `bound`, `num_samples`, `beta`, `penalties`, `binarize`, `masked`, `seed`: see `LatentVariableModel`;
             `penalties=[]` leaves the adversary out.

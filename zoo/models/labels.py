@@ -29,7 +29,7 @@ class Labelled(LatentVariableModel):
     "classification".
 
     Args:
-        num_classes: C, at least 2.
+        num_classes: C, how many labels there are, at least 2.
         alpha: weight of the classification term.
         labelled_fraction: the share of labelled rows in the data. None takes what the batches say, which
             `zoo.load_semi_supervised` gives a column of that name, or else their own share.

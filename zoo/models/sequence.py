@@ -35,7 +35,7 @@ class SequenceModel(SequenceVerbs, SequenceLoop, EncoderDecoder):
         data_shape: (T, ...) of x; T is None where every batch may have its own.
         state_dim: units of the recurrent state.
         hidden_units: widths of the perceptrons between state, latents and distributions.
-        cell: "gru" or "lstm".
+        cell: of the recurrent network, "gru" or "lstm".
         encoder: the network that every x_t goes through, as `VAE` takes it; None is a perceptron of `hidden_units`. Its
             mirror image decodes.
         likelihood: of every x_t: "bernoulli", "normal", "normal_mixture", "categorical" or "discretized_logistic".
@@ -258,7 +258,7 @@ class LatentSequenceModel(SequenceModel):
     """A model of sequences with a latent z_t [D] at every step; arguments as `SequenceModel`, and
 
     Args:
-        latent_dim: D.
+        latent_dim: D, how many units the latent of a step has.
     """
 
     capabilities = SequenceModel.capabilities | {"resampling", "scale"}

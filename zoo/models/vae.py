@@ -23,7 +23,7 @@ class VAE(OneLatent):
 
     Args:
         data_shape: shape of x without the batch axis, such as (28, 28, 1).
-        latent_dim: D.
+        latent_dim: D, how many units the latent has.
         encoder: "mlp", "conv", a dict with the name and its arguments, or a Keras layer [N, *data_shape] -> [N, ...].
         decoder: as `encoder`; None mirrors the encoder. A Keras layer maps [N, D] to
             [N, *data_shape[:-1], channels * k], k being the numbers the likelihood takes for each value of x.

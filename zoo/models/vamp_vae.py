@@ -29,7 +29,7 @@ class VampVAE(VAE):
     """A VAE with a VampPrior.
 
     Args:
-        num_pseudo_inputs: K.
+        num_pseudo_inputs: K, how many learnt images the prior is a mixture over.
         **kwargs: as `VAE`, without `prior`. The posterior needs a log density at any point: "point" has none.
     """
 

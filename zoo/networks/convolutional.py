@@ -201,7 +201,17 @@ def conv_encoder(
 def conv_decoder(
     output_shape, filters=None, hidden_units=(256,), activation="silu", batch_norm=False, gated=False, num_blocks=0
 ):
-    """[N, D] -> [N, *output_shape], the encoder's mirror image."""
+    """[N, D] -> [N, *output_shape], the encoder's mirror image.
+
+    Args:
+        output_shape: the numbers that the likelihood takes.
+        filters: channels of the encoder's stages, walked backwards; None derives the depth from the image.
+        hidden_units: widths of dense layers before the convolutions, walked backwards.
+        activation: of the hidden layers.
+        batch_norm: whether hidden layers are normalised by their batch.
+        gated: whether layers are gated in place of an activation.
+        num_blocks: residual blocks of each stage.
+    """
     filters = default_filters(output_shape) if filters is None else filters
     sizes = halvings(output_shape, filters)
     height, width = sizes[-1]

@@ -125,7 +125,7 @@ def mlp_encoder(data_shape, hidden_units=(400, 400), activation="leaky_relu", ba
         hidden_units: widths of the hidden layers.
         activation: any Keras activation name; not used by gated layers.
         batch_norm: batch normalisation before each activation.
-        gated: GatedDense layers.
+        gated: whether layers are gated, a * sigmoid(b) of two products, in place of an activation.
     """
     hidden = dense_layers(hidden_units, activation, batch_norm, gated)
     return Chain([keras.layers.Flatten(), *hidden], name="encoder")
@@ -133,7 +133,15 @@ def mlp_encoder(data_shape, hidden_units=(400, 400), activation="leaky_relu", ba
 
 @DECODERS.register("mlp")
 def mlp_decoder(output_shape, hidden_units=(400, 400), activation="leaky_relu", batch_norm=False, gated=False):
-    """[N, D] -> [N, *output_shape], the encoder's mirror image: `hidden_units` are walked backwards."""
+    """[N, D] -> [N, *output_shape], the encoder's mirror image.
+
+    Args:
+        output_shape: the numbers that the likelihood takes.
+        hidden_units: widths of the encoder's hidden layers, walked backwards.
+        activation: of the hidden layers.
+        batch_norm: whether hidden layers are normalised by their batch.
+        gated: whether layers are gated in place of an activation.
+    """
     hidden = dense_layers(tuple(reversed(hidden_units)), activation, batch_norm, gated)
     output = [keras.layers.Dense(math.prod(output_shape)), keras.layers.Reshape(output_shape)]
     return Chain([*hidden, *output], name="decoder", output_index=len(hidden))

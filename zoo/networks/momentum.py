@@ -15,7 +15,7 @@ class MomentumNetwork(keras.layers.Layer):
     One hidden layer, to which the features are added once for all draws.
 
     Args:
-        latent_dim: D.
+        latent_dim: D, how many units the latent has.
         hidden_units: of the hidden layer.
     """
 

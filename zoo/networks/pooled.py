@@ -14,7 +14,7 @@ def pooled_conv_encoder(data_shape, filters=(16, 32), hidden_units=(128,), activ
     """[N, H, W, C] -> [N, F]: a 3x3 convolution and a 2x2 max pooling per entry of `filters`, then dense layers.
 
     Args:
-        filters: channels of each stage.
+        filters: how many channels each stage has; each halves the sides.
         hidden_units: widths of the dense layers; may be empty.
         activation: of convolutions and dense layers.
         dropout: the share of values that training drops after each stage and, last, after the dense layers.

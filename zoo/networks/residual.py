@@ -103,7 +103,7 @@ class TopDown(keras.layers.Layer):
     Args:
         sizes, width: as `BottomUp`.
         num_levels: stochastic levels at each resolution.
-        latent_channels: of each latent.
+        latent_channels: how many channels each latent has.
         filters: channels of the output.
     """
 

@@ -75,6 +75,9 @@ def miwae(trace, num_groups=1):
     """The mean of M = `num_groups` importance-weighted bounds of K draws each; the draws are M K.
 
     M = 1 is `iwae`, M = S the ELBO of the draws. Rainforth et al. 2018, arXiv:1802.04537.
+
+    Args:
+        num_groups: M, into which the draws are divided evenly.
     """
     check_groups(num_groups, trace.log_weight.shape[0])
     groups = tf.reshape(trace.log_weight, [num_groups, -1, *tf.unstack(tf.shape(trace.log_weight))[1:]])
@@ -86,6 +89,9 @@ def piwae(trace, num_groups=1):
     """`iwae` of all draws for the generative model, `miwae` of `num_groups` for the inference model.
 
     Its value is that of `iwae`. Rainforth et al. 2018, arXiv:1802.04537.
+
+    Args:
+        num_groups: M, into which the draws are divided evenly.
     """
     check_groups(num_groups, trace.log_weight.shape[0])
     return iwae(trace)
@@ -96,6 +102,9 @@ def ciwae(trace, elbo_weight=0.5):
     """`elbo_weight` (beta in the paper) times the ELBO of the draws and the rest times `iwae`.
 
     Rainforth et al. 2018, arXiv:1802.04537.
+
+    Args:
+        elbo_weight: between 0, which is `iwae`, and 1, the ELBO of the draws.
 
     Raises:
         InvalidInput: a weight outside of [0, 1].
@@ -137,6 +146,9 @@ def renyi(trace, alpha=0.5):
     """The variational Renyi bound of order `alpha`: 1 is the ELBO of the draws, 0 is `iwae`, -inf is VR-max.
 
     It falls with alpha; below 0 it is an upper bound with infinitely many draws. Li & Turner 2016, arXiv:1602.02311.
+
+    Args:
+        alpha: the order, any number or -inf.
     """
     if alpha == 1:
         return trace.elbo

@@ -25,7 +25,7 @@ class FactorTC(Adversary):
     Args:
         weight: of the penalty, gamma in the paper.
         hidden_units: widths of the discriminator, a leaky ReLU perceptron.
-        learning_rate, clipnorm: see `Adversary`.
+        learning_rate, clipnorm: of the adversary's own optimiser.
     """
 
     registry_name = "factor_tc"

@@ -21,7 +21,7 @@ class MMD(Penalty):
     """Maximum mean discrepancy between q(z) and p(z), without unit; latents of a hierarchy are summed over.
 
     Args:
-        weight: of the penalty.
+        weight: what the penalty is multiplied with beside the bound.
         scale: s of the kernel; None takes sqrt(D), about the distance between two draws of the prior.
     """
 

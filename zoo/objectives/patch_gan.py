@@ -28,10 +28,10 @@ class PatchGAN(Adversary):
     """How real the patches of reconstructions look to a convolutional discriminator, times the number of values of x.
 
     Args:
-        weight: of the penalty.
+        weight: what the penalty is multiplied with beside the bound.
         filters: channels of its stages, a 4x4 convolution of stride 2 and a leaky ReLU each; a last 3x3 convolution
             gives the logits.
-        learning_rate, clipnorm: see `Adversary`.
+        learning_rate, clipnorm: of the adversary's own optimiser.
 
     Raises:
         InvalidInput: data that are no images, or too small for so many stages.

@@ -9,7 +9,11 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("analogies", needs=["label_decoder", "one_latent"])
 def analogies(subject, count=10):
-    """A row a test image, in the first column; then what its latent code gives with each label."""
+    """A row a test image, in the first column; then what its latent code gives with each label.
+
+    Args:
+        count: how many test images.
+    """
     check_positive(count=count)
     _, classes = subject.label("decode")
     inputs = subject.unlabelled(count)

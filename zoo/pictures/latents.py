@@ -15,6 +15,9 @@ def latents(subject, count=2000):
     """Where test images lie in the latent space, by label; more than two units by their principal components.
 
     A hierarchy has a panel a level, and a sequence a point a step.
+
+    Args:
+        count: how many test examples.
     """
     names = list(subject.model.latent_spec)
     if not names:

@@ -12,6 +12,10 @@ def levels(subject, count=12, seed=0):
     """Test images, then rows that keep all levels of a hierarchy, one fewer, ..., none.
 
     The levels that are kept, from the top, stand at the posterior's location; the rest are drawn from the prior.
+
+    Args:
+        count: how many test images.
+        seed: of the draws.
     """
     check_positive(count=count)
     inputs = subject.test(count)

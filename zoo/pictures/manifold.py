@@ -9,7 +9,11 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("manifold", needs=["plane", "prior"], instead="vae_mnist_2d has one")
 def manifold(subject, count=20):
-    """Decoded points of a two-dimensional latent plane: a grid that is even in probability."""
+    """Decoded points of a two-dimensional latent plane: a grid that is even in probability.
+
+    Args:
+        count: how many points a side.
+    """
     if subject.label("decode")[1]:
         raise InvalidInput("the plane of a model with labels differs between them: take styles")
     return grid(subject.image(subject.model.decode(plane(subject.model, count))), columns=count, gap=0)

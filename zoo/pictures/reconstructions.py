@@ -9,7 +9,11 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("reconstructions")
 def reconstructions(subject, count=10):
-    """Test images in the upper row, their reconstructions below."""
+    """Test images in the upper row, their reconstructions below.
+
+    Args:
+        count: how many test images.
+    """
     check_positive(count=count)
     inputs = subject.unlabelled(count)
     originals = subject.originals(inputs)

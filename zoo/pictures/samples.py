@@ -9,7 +9,14 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("samples", needs=["prior"])
 def samples(subject, count=64, seed=0, mean=True, temperature=1.0):
-    """A square of draws from p(x); with labels a column a class."""
+    """A square of draws from p(x); with labels a column a class.
+
+    Args:
+        count: how many draws.
+        seed: of the draws.
+        mean: whether the mean of p(x | z) is shown in place of a draw of it.
+        temperature: what the prior's standard deviation is multiplied with.
+    """
     images, condition = drawn(subject, count, seed, mean, temperature)
     return grid(images, columns=subject.label("sample")[1] or None)
 

@@ -12,7 +12,14 @@ from zoo.registry import PICTURES
 
 @PICTURES.register("piano_roll", needs=["steps"], instead="piano rolls are drawn of models of music")
 def piano_roll(subject, count=3, seed=0, mean=False, length=None):
-    """A held-out piece, and below it draws from a model of music: notes against quarter notes."""
+    """A held-out piece, and below it draws from a model of music: notes against quarter notes.
+
+    Args:
+        count: how many draws.
+        seed: of the draws.
+        mean: whether the mean of p(x | z) is shown in place of a draw of it.
+        length: how many steps a draw has; None: as many as the held-out one.
+    """
     if not subject.is_music:
         raise InvalidInput(f"a piano roll has steps of {KEYS} notes: take waveform or spectrogram")
     return roll_figure(*shown(subject, count, seed, mean, length))
@@ -20,13 +27,27 @@ def piano_roll(subject, count=3, seed=0, mean=False, length=None):
 
 @PICTURES.register("waveform", needs=["steps"], instead="waveforms are drawn of models of sound and music")
 def waveform(subject, count=3, seed=0, mean=False, length=None):
-    """A held-out recording, and below it draws from a model of sound, or of music as it sounds."""
+    """A held-out recording, and below it draws from a model of sound, or of music as it sounds.
+
+    Args:
+        count: how many draws.
+        seed: of the draws.
+        mean: whether the mean of p(x | z) is shown in place of a draw of it.
+        length: how many steps a draw has; None: as many as the held-out one.
+    """
     return waveform_figure(*heard(subject, count, seed, mean, length))
 
 
 @PICTURES.register("spectrogram", needs=["steps"], instead="spectrograms are drawn of models of sound and music")
 def spectrogram(subject, count=3, seed=0, mean=False, length=None):
-    """As waveform: the power at each frequency against time."""
+    """As waveform: the power at each frequency against time.
+
+    Args:
+        count: how many draws.
+        seed: of the draws.
+        mean: whether the mean of p(x | z) is shown in place of a draw of it.
+        length: how many steps a draw has; None: as many as the held-out one.
+    """
     return spectrogram_figure(*heard(subject, count, seed, mean, length))
 
 

@@ -13,6 +13,11 @@ def traversals(subject, count=10, steps=11, width=3.0):
 
     The mean and the standard deviation are those of the locations of test images, which need not be those of N(0, I):
     a learnt prior has a scale of its own. The rows are the units whose location varies most, most first.
+
+    Args:
+        count: how many units.
+        steps: how many places a row.
+        width: how far the rows go, in standard deviations.
     """
     check_positive(count=count, steps=steps)
     data, others = subject.divide(subject.test(500))

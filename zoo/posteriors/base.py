@@ -8,7 +8,7 @@ class PosteriorHead(keras.layers.Layer):
     """Features [N, ...] -> a distribution over z [D], through one dense layer of `num_parameters` units.
 
     Args:
-        latent_dim: D.
+        latent_dim: D, how many units the latent has.
         num_parameters: width of the dense layer.
     """
 

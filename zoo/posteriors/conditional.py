@@ -12,7 +12,7 @@ class ConditionalGaussian(keras.layers.Layer):
     """[..., F] -> N(loc, diag(scale^2)) over [..., D].
 
     Args:
-        latent_dim: D.
+        latent_dim: D, how many units the latent has.
         layers: the perceptron's hidden layers, such as `dense_layers` gives.
     """
 

@@ -27,7 +27,7 @@ class SplineCouplingFlow(NetworkFlowHead):
     """Rational-quadratic spline coupling layers. Durkan et al. 2019, arXiv:1906.04032.
 
     Args:
-        num_bins: of each spline.
+        num_bins: how many pieces each spline has.
         limit: the splines act between -limit and limit; beyond is the identity.
     """
 

@@ -22,7 +22,7 @@ class FlowHead(PosteriorHead):
     one more dense layer or, not amortised, one weight. They start near the identity, which every kind can be.
 
     Args:
-        latent_dim: D.
+        latent_dim: D, how many units the latent has.
         num_layers: how many layers the flow has.
         amortized: whether the layers' parameters depend on x.
         size: numbers a layer takes.

@@ -14,7 +14,7 @@ class CouplingFlow(StandardNormal):
     """N(0, I) pushed through affine coupling layers, N(0, I) at the start. Dinh et al. 2017, arXiv:1605.08803.
 
     Args:
-        num_layers: of coupling.
+        num_layers: how many coupling layers there are.
         hidden_units: widths of each layer's network.
         max_log_scale: the log scale of a layer stays below this in size, softly.
     """

@@ -18,7 +18,7 @@ class GaussianMixture(Prior):
     """A mixture of `num_components` diagonal Gaussians with trained weights, around N(0, I) at the start.
 
     Args:
-        num_components: K.
+        num_components: K, how many components the mixture has.
     """
 
     def __init__(self, latent_dim, num_components=100):

@@ -26,7 +26,7 @@ class Recipe:
         steps_per_epoch: None, an epoch is a pass over the data; or so many updates, after each of which there are a
             validation, of as many batches at most, and a checkpoint: of data whose pass takes days.
         optimizer: name of a Keras optimiser, or a dict with its arguments: {"name": "adamw", "weight_decay": 1e-4}.
-        learning_rate: at the start.
+        learning_rate: the optimiser's, before its schedule lowers it.
         schedule: "constant", or "cosine": along a half cosine to a hundredth of the rate at the last epoch.
         restarts: None, or the epochs at which the schedule of the rate begins anew, each part ending as the whole
             would (Loshchilov & Hutter 2017, arXiv:1608.03983).

@@ -57,7 +57,12 @@ class Schedule(keras.callbacks.Callback):
 
 @SCHEDULES.register("linear")
 class Linear(Schedule):
-    """From `start` to `stop` in `steps` updates, then constant. Bowman et al. 2016, arXiv:1511.06349."""
+    """From `start` to `stop` in `steps` updates, then constant. Bowman et al. 2016, arXiv:1511.06349.
+
+    Args:
+        steps: how many updates the way takes.
+        start, stop: the values at its ends.
+    """
 
     def __init__(self, steps, start=0.0, stop=1.0, variable="beta"):
         super().__init__(variable)
@@ -86,6 +91,10 @@ class Cyclical(Linear):
     """Equal cycles over `steps` updates, each rising for the share `ramp` and then staying; `stop` after the last.
 
     Fu et al. 2019, arXiv:1903.10145: 4 cycles, half of each rising.
+
+    Args:
+        cycles: how many there are.
+        ramp: the share of a cycle in which the value rises, in (0, 1].
     """
 
     def __init__(self, steps, cycles=4, ramp=0.5, start=0.0, stop=1.0, variable="beta"):
