@@ -2,14 +2,18 @@
 
 import json
 import pathlib
+import re
 
 import pytest
+from typer.testing import CliRunner
 
-from tools import publish, refresh
+from tools import publish, refresh, tables
 from zoo import pretrained
+from zoo.cli import app
 from zoo.files import write_json
 from zoo.pictures import Subject
 from zoo.pretrained import cards, page
+from zoo.pretrained.headline import headline
 from zoo.registry import PICTURES
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -20,7 +24,20 @@ NAMES = pretrained.list_pretrained()
 def test_a_card_is_complete_and_its_page_says_the_same(name):
     home, card = pretrained.locate(name), pretrained.read_card(name)
     assert (home / "README.md").read_text() == page.page(home, card)
-    said = "data", "recipe", "command", "seed", "date", "versions", "metrics", "probe", "tflite", "evaluation", "timing"
+    said = (
+        "data",
+        "recipe",
+        "chosen_on",
+        "command",
+        "seed",
+        "date",
+        "versions",
+        "metrics",
+        "probe",
+        "tflite",
+        "evaluation",
+        "timing",
+    )
     for key in said:
         assert card[key] or card[key] == 0, key
     for metric in ("nll", "elbo", "reconstruction", "kl"):
@@ -28,6 +45,39 @@ def test_a_card_is_complete_and_its_page_says_the_same(name):
         assert measured["standard_error"] > 0 or (card["model"], metric, measured["value"]) == ("rnn_baseline", "kl", 0)
     assert card["command"] == f"zoo train --preset {name}"
     assert (home / "1" / "saved_model.pb").is_file()
+
+
+def test_a_model_has_one_headline_number_wherever_models_are_listed():
+    listed = CliRunner().invoke(app, ["list", "--pretrained"]).output
+    for name in NAMES:
+        number = f"{headline(pretrained.read_card(name)).entry['value']:.2f}"
+        for table in (tables.compact_table(), tables.pretrained_table()):
+            assert re.search(rf"\[{name}\]\({name}\) (?:\|[^|]*\|[^|]*\| )?{re.escape(number)} ±", "\n".join(table)), (
+                name
+            )
+        assert re.search(rf"^ *{name} .*; {re.escape(number)}(;|$)", listed, re.M), name
+
+
+def test_numbers_of_two_kinds_stand_in_no_table_together():
+    kinds = {name: headline(pretrained.read_card(name)).kind for name in NAMES}
+    apart = [
+        "vae_mnist",
+        "vae_fashion_mnist",
+        "vae_frey_faces_2d",
+        "conditional_vae_mnist",
+        "dmm_jsb",
+        "vrnn_spoken_digit",
+    ]
+    assert len({kinds[name] for name in apart}) == len(apart)
+    assert "p(x | y)" in kinds["conditional_vae_mnist"] and "p(x | y)" not in kinds["m2_mnist_100"]
+    for line in tables.compact_table():
+        assert len({kinds[name] for name in re.findall(r"\[(\w+)\]", line)}) <= 1
+
+
+def test_published_sums_over_sums_stand_beside_ours():
+    card = pretrained.read_card("dmm_jsb")
+    row = next(line for line in page.reference_table(card) if "two IAF layers (sum over sum)" in line)
+    assert row.endswith(f"| -6.8 | {card['metrics']['elbo_per_step']['pooled']:.2f} |")
 
 
 @pytest.mark.parametrize("name", pretrained.list_recipes())
@@ -70,6 +120,7 @@ def test_a_published_run_is_a_card_with_all_that_its_preset_said(tmp_path, monke
     config = {"data_shape": [8, 8, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}}
     data = {"name": "digits", "split": "train", "limit": 128}
     said = {"reference": [{"metric": "nll", "value": 1.0, "source": "A"}], "target": {"nll": 2.0}, "notes": ["Small."]}
+    said["chosen_on"] = "validation"
     seen = {**data, "validation": "validation"}
     stage = {"name": "first", "model": "vae", "config": config, "data": seen, "recipe": {"epochs": 1}}
     preset = {"model": "iwae", "stages": [stage], "from": "first", "data": data, "recipe": {"epochs": 1}, **said}

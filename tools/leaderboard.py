@@ -24,8 +24,6 @@ ABOUT = (
     "Models with a factorised decoder. Ours are in bold, with the standard error over the test images; how many of "
     "these and how many draws were used stands on each model's page, beside the command that measured it."
 )
-CONDITIONED = ("conditional_vae",)  # whose numbers are of p(x | y)
-
 PROTOCOLS = (
     Protocol(
         "Static MNIST",
@@ -65,9 +63,8 @@ PROTOCOLS = (
         "dynamic",
     ),
     Protocol(
-        "OMNIGLOT",
-        "Negative log-likelihood in nats. Published numbers are of Burda's file, ours of the same drawings reduced by "
-        "area averaging.",
+        "OMNIGLOT, Burda's file",
+        "Negative log-likelihood in nats; pixels are drawn afresh. No model of ours is trained on this file.",
         """
         93.77 Sylvester flows, van den Berg et al. 2018
         96.38 ConvHVAE, Exemplar VAE, Norouzi et al. 2020
@@ -75,6 +72,14 @@ PROTOCOLS = (
         102.11 LVAE, Sønderby et al. 2016
         103.38 IWAE, two layers, 50 draws, Burda et al. 2016
         """,
+        "omniglot_burda",
+        "dynamic",
+    ),
+    Protocol(
+        "OMNIGLOT, by area averaging",
+        "Negative log-likelihood in nats; the same drawings, reduced by area averaging and divided otherwise, so that "
+        "numbers on Burda's file do not compare.",
+        "",
         "omniglot_28x28",
         "dynamic",
     ),
@@ -138,7 +143,7 @@ def ours(protocol, where):
         card = pretrained.read_card(name)
         found = card.get("metrics", {}).get(protocol.metric)
         same = card["data"]["name"] == protocol.data and card["config"].get("binarize") == protocol.binarize
-        if found and same and card["model"] not in CONDITIONED:
+        if found and same and "given" not in found:
             yield found["value"], f"**{estimate(found)}**", f"**{linked(name, where)}**", compute_of(card)
 
 

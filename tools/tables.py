@@ -6,6 +6,7 @@ from zoo import index, pretrained
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import choose
 from zoo.files import read_json
+from zoo.pretrained.headline import data_of, headline
 
 ROOT = pathlib.Path(__file__).parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -13,37 +14,37 @@ PARTS = ("encoders", "decoders", "posteriors", "priors", "likelihoods")
 
 
 def pretrained_table(where="{}", model=None):
-    """The pretrained models, or those of one kind; `where` is the address of a name's page."""
-    rows = []
+    """The pretrained models, or those of one kind, in a table for each kind of number; `where` is of a name's page."""
+    tables = {}
     for name in pretrained.list_pretrained():
         card = pretrained.read_card(name)
         if model not in (None, card["model"]):
             continue
-        metrics = card.get("metrics", {})
-        nll, elbo = metrics.get("nll"), metrics.get("elbo")
-        active = [entry for key, entry in metrics.items() if key.startswith("active_units")]
-        shown = f"{estimate(nll)} (S={nll['num_samples']}, {nll['num_examples']})" if nll else ""
-        bound = f"{elbo['value']:.2f}" if elbo else ""
+        found = headline(card)
+        draws = [f"S={found.entry['num_samples']}"] if "num_samples" in found.entry else []
+        shown = f"{estimate(found.entry)} ({', '.join([*draws, str(found.entry['num_examples'])])})"
+        active = [entry for key, entry in card["metrics"].items() if key.startswith("active_units")]
         units = " of ".join("+".join(str(level[key]) for level in active) for key in ("value", "of")) if active else ""
-        rows.append([linked(name, where), card["model"], card["data"]["name"], shown, bound, units, size(card)])
-    return markdown(["name", "model", "data", "NLL (nats)", "ELBO", "active units", "weights"], rows)
+        row = [linked(name, where), card["model"], data_of(card), shown, units, size(card)]
+        tables.setdefault(found.kind, []).append(row)
+    header = ("name", "model", "data")
+    made = [markdown([*header, kind, "active units", "weights"], rows) for kind, rows in sorted(tables.items())]
+    return sum(([*lines, ""] for lines in made), [])[:-1]
 
 
 def compact_table(where="{}"):
-    """The pretrained models by data set, a row each, the best first."""
+    """The pretrained models, a row for those on one data set with numbers of one kind, the best first."""
     rows = {}
     for name in pretrained.list_pretrained():
         card = pretrained.read_card(name)
-        metrics = card.get("metrics", {})
-        bound, nll = metrics.get("elbo_per_step"), metrics.get("nll")
-        said = f"{linked(name, where)} {estimate(bound or nll)}" if nll else linked(name, where)
-        rank = -bound["value"] if bound else nll["value"] if nll else 0
-        if "error_percent" in metrics and "num_labels" in card["data"]:
+        found = headline(card)
+        said = f"{linked(name, where)} {estimate(found.entry)}"
+        if "error_percent" in card["metrics"] and "num_labels" in card["data"]:
             labels = card["data"]["num_labels"]
-            said += f" ({metrics['error_percent']['value']:.2f} % errors with {labels} labels)"
-        rows.setdefault(card["data"]["name"], []).append((rank, said))
-    lines = [[data, ", ".join(said for _, said in sorted(found))] for data, found in sorted(rows.items())]
-    return markdown(["data", "pretrained models, and their NLL in nats; of sequences the ELBO a step"], lines)
+            said += f" ({card['metrics']['error_percent']['value']:.2f} % errors with {labels} labels)"
+        rows.setdefault((data_of(card), found.kind), []).append((found.rank, said))
+    lines = [[*key, ", ".join(said for _, said in sorted(found))] for key, found in sorted(rows.items())]
+    return markdown(["data", "number", "pretrained models"], lines)
 
 
 def gain_table():

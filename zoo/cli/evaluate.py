@@ -112,6 +112,7 @@ def metric_line(name, metric, said):
     of = f" of {metric['of']}" if "of" in metric else ""
     draws = ", ".join([f"{metric['num_examples']} {metric.get('data', '')} {said}".replace("  ", " "), *effort(metric)])
     pooled = f", {metric['pooled']:.3f} sum over sum" if "pooled" in metric else ""
+    name = f"{name} given {metric['given']}" if "given" in metric else name
     return f"{name:22} {metric['value']:.3f}{error}{of}{pooled}  ({draws})"
 
 

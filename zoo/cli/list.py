@@ -8,6 +8,7 @@ import typer
 from zoo import index, plugins
 from zoo.cli.app import Json, app, show
 from zoo.pretrained import list_pretrained, list_recipes, read_card
+from zoo.pretrained.headline import data_of, headline
 
 
 @app.command("list")
@@ -27,9 +28,9 @@ def list_command(
         titled = [[f"{kind}:", *lines(found, 1)] for kind, found in rows.items() if found]
         return show(sum(titled, []), json, none)
     if pretrained or recipes:
-        rows = {name: headline(read_card(name)) for name in (list_recipes if recipes else list_pretrained)(pattern)}
-    else:
-        rows = matching("models", pattern, plugins.entries())
+        cards = {name: read_card(name) for name in (list_recipes if recipes else list_pretrained)(pattern)}
+        return show(list(cards) if json else by_kind(cards), json, none)
+    rows = matching("models", pattern, plugins.entries())
     return show(list(rows) if json else lines(rows), json, none)
 
 
@@ -44,13 +45,18 @@ def lines(rows, indent=0):
     return [f"{'  ' * indent}{name:{28 - 2 * indent}} {about}" for name, about in rows.items()]
 
 
-def headline(card):
+def by_kind(cards):
+    """A line a card, those with numbers of one kind together, under what that is."""
+    rows = {}
+    for name, card in cards.items():
+        found = headline(card)
+        rows.setdefault(found.kind if found else "no weights yet", {})[name] = measured(card, found)
+    return sum(([f"{kind}:", *lines(found, 1)] for kind, found in sorted(rows.items())), [])
+
+
+def measured(card, found):
     """One line of what a card measured."""
-    metrics = card.get("metrics", {})
-    shown = [f"{name} {metrics[name]['value']:.2f}" for name in ("nll", "reconstruction") if name in metrics][:1]
-    if "error_percent" in metrics:
-        shown.append(f"{metrics['error_percent']['value']:.2f} % errors")
-    data = card.get("data", {})
-    labels = f" with {data['num_labels']} labels" if "num_labels" in data else ""
-    measured = ", ".join(shown) if "weights" in card else "no weights yet"
-    return f"{card['model']} on {data.get('name', '?')}{labels}; {measured}"
+    labels = f", {card['data']['num_labels']} labels" if "num_labels" in card["data"] else ""
+    said = [f"{card['model']} on {data_of(card)}{labels}", *([f"{found.entry['value']:.2f}"] if found else [])]
+    wrong = card.get("metrics", {}).get("error_percent")
+    return "; ".join([*said, *([f"{wrong['value']:.2f} % errors"] if wrong else [])])

@@ -129,16 +129,22 @@ def summary(model, values, num_samples):
     return {name: entry for name, entry in metrics.items() if math.isfinite(entry["value"]) or not overflows}
 
 
+def given(model):
+    """{"given": the fields on which a model's density of x is conditioned}, {} where it is p(x)."""
+    names = model.fields_of("condition")
+    return {"given": ", ".join(names)} if names else {}
+
+
 @METRICS.register("nll", needs=["bound"])
 def nll(scores):
-    """-log p(x), nats, by importance weighting. Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519."""
-    return scores.mean("nll", num_samples=scores.num_samples)
+    """-log p(x), or -log p(x | given), nats, by importance weighting. Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519."""
+    return scores.mean("nll", num_samples=scores.num_samples, **given(scores.model))
 
 
 @METRICS.register("elbo", needs=["bound"], higher_is_better=True)
 def elbo(scores):
     """The evidence lower bound, nats."""
-    return scores.mean("elbo")
+    return scores.mean("elbo", **given(scores.model))
 
 
 @METRICS.register("reconstruction", higher_is_better=True)
@@ -186,7 +192,11 @@ def bits_per_dim(scores):
     """The NLL in bits for each value of the data that was observed; examples of which none was are left out."""
     seen = scores.values["observed"] > 0
     bits = scores.values["nll"][seen] / (scores.values["observed"][seen] * math.log(2))
-    return {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples)} if seen.any() else {}
+    return (
+        {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples, **given(scores.model))}
+        if seen.any()
+        else {}
+    )
 
 
 def mistakes(model, batch):

@@ -33,8 +33,9 @@ FORM = {  # of a card: what each entry is; of dicts `...` stands for all keys th
     "metrics": {
         ...: {"value": NUMBER, "standard_error": (*NUMBER, NONE), "num_examples": int, ...: (*NUMBER, str, NONE)}
     },
-    "reference": [{"metric": str, "value": NUMBER, "source": str}],
+    "reference": [{"metric": str, "value": NUMBER, "source": str, "statistic": str}],
     "target": {...: NUMBER},
+    "chosen_on": str,
     "notes": list,
     "weights": {"file": str, "sha256": str, "bytes": int},
     "evaluation": dict,

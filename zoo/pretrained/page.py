@@ -30,6 +30,8 @@ def page(home, card, address=None):
         *(line for sentence in collapse_report(card.get("metrics", {})) for line in (sentence, "")),
         *target_lines(card),
         *reference_table(card),
+        f"Recipe and weights chosen on: {card.get('chosen_on', 'not recorded')}.",
+        "",
         f"Data protocol: {data.get('protocol', 'as given')}",
         "",
         f"Binarisation: {card['config'].get('binarize') or 'none'}. "
@@ -77,6 +79,7 @@ def metric_table(card):
     for name, metric in card["metrics"].items():
         value = f"{metric['value']} of {metric['of']}" if "of" in metric else f"{metric['value']:.3f}"
         error = f"{metric['standard_error']:.3f}" if metric.get("standard_error") else ""
+        name = f"{name}, given {metric['given']}" if "given" in metric else name
         images = f"{metric['num_examples']} {metric.get('data', '')}".strip()
         draws = str(metric.get("num_samples", ""))
         if "num_runs" in metric:
@@ -115,7 +118,7 @@ def reference_table(card):
     lines = ["| published | value | here |", "|---|---|---|"]
     for entry in card["reference"]:
         measured = card.get("metrics", {}).get(entry["metric"])
-        here = f"{measured['value']:.2f}" if measured else ""
+        here = f"{measured[entry.get('statistic', 'value')]:.2f}" if measured else ""
         lines.append(f"| {entry['source']} ({entry['metric']}) | {entry['value']} | {here} |")
     return [*lines, ""]
 

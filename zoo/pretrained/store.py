@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 PACKAGE = pathlib.Path(__file__).parent.parent
 LOCK = ".saving"
 WEIGHTS = ("model.weights.h5", "model.new.weights.h5")  # a save writes the one that the card does not name
-PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "notes")
+PRESET = ("model", "config", "data", "recipe", "from", "stages", "reference", "target", "chosen_on", "notes")
 ONE_FILE = (".keras", ".h5", ".hdf5")
 BEGUN_IN = "begun_in"  # of a run's preset: the folder from which its relative paths lead
 DERIVED = ("version", "protocol", "data_dir")  # of a card's data: what follows from its name, and what it must not say

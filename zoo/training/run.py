@@ -28,7 +28,7 @@ from zoo.training.timing import TimingLogger, timing
 from zoo.training.trackers import PROFILED, TRACKERS, specs_of
 
 RUN, LOG, KL_LOG, TIMES, LOCK = "run.json", "log.csv", "kl_per_unit.csv", "timing.csv", ".training"
-SAID = ("from", "stages", "reference", "target", "notes")
+SAID = ("from", "stages", "reference", "target", "chosen_on", "notes")
 
 
 def train(
