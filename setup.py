@@ -14,6 +14,7 @@ TABLES = ["pandas>=2.2", "datasets>=3"]
 BEAM = ["apache-beam>=2.70", "pyarrow>=14"]
 TENSORBOARD, TUNER = ["tensorboard>=2.20"], ["keras-tuner>=1.4.7"]
 TESTS = [
+    "playwright",  # with the Chromium that is there: the site at the width of a phone
     *HUB,
     "pyyaml>=6",
     *TABLES,

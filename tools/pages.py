@@ -8,12 +8,14 @@ import typer
 from typer.cli import get_docs_for_click
 
 import zoo
+from tools.gallery import model_gallery, picture_of
 from tools.leaderboard import leaderboard
-from tools.tables import RESULTS, ROOT, markdown, model_table, pretrained_table
+from tools.tables import RESULTS, ROOT, markdown, pretrained_table
+from tools.tutorials import tutorials
 from zoo import index, pretrained
 from zoo.address import HOME
 from zoo.cli import app
-from zoo.pretrained.page import FIRST, page
+from zoo.pretrained.page import CAPTIONS, page
 
 ARGUMENTS = {  # of `zoo.create` and of recipes -> what takes the things of a kind
     "encoders": 'zoo.create("vae", encoder={})',
@@ -41,7 +43,7 @@ ROOMS = ("data", "training", "evaluation", "export", "pictures", "distributions"
 
 def generated():
     """All pages that nobody writes by hand."""
-    pages = {"models/index.md": "\n".join(["# Models", "", *model_table("{}.md")])}
+    pages = {"models/index.md": f"# Models\n\n{model_gallery()}\n", **tutorials()[0]}
     pages |= {f"models/{entry.name}.md": model_page(entry) for entry in index.entries("models")}
     pages |= {f"pretrained/{name}.md": card_page(name) for name in pretrained.list_pretrained()}
     pages |= {"leaderboard.md": leaderboard("pretrained/{}.md")}
@@ -71,9 +73,10 @@ def playable(file):
 def model_page(entry):
     """One kind of model: its mathematics, arguments, pretrained models and a picture of each."""
     lines = [f"# {entry.name}", "", f"*{entry.about}*" + (f" · {entry.paper}" if entry.paper else ""), ""]
-    lines += [prose(entry.text), "", "```python", f'model = zoo.create("{entry.name}")', "```", ""]
+    lines += [prose(entry.text), "", "## Train, use, export", "", "```python", *example(entry), "```", ""]
     parts = {f"{argument}s": name for argument, name in entry.defaults.items() if f"{argument}s" in ARGUMENTS}
     for kind, name in parts.items():
+        name = name["name"] if isinstance(name, dict) else name
         lines += [f"Its part among the {kind}: [{name}](../parts/{kind}.md#{name}).", ""]
     lines += ["## Arguments", "", *argument_table(entry), ""]
     rows = pretrained_table("../pretrained/{}.md", entry.name)
@@ -81,16 +84,49 @@ def model_page(entry):
     if names:
         lines += ["## Pretrained", "", *rows, ""]
     for name in names:
-        if shown := first_picture(name):
-            lines += [f"![{shown} of {name}](../saved_models/{name}/{shown}.png)", "", f"*{name}: {shown}*", ""]
+        if shown := picture_of(name):
+            kind = shown.removesuffix(".png")
+            lines += [f"![{kind} of {name}](../saved_models/{name}/{shown})", "", f"*{name}. {CAPTIONS[kind]}*", ""]
     path = f"{entry.module.replace('.', '/')}.py"
     return "\n".join([*lines, f"Source: [{path}]({HOME}/blob/main/{path})", ""])
 
 
-def first_picture(name):
-    """The kind of picture that shows most of a pretrained model, or None."""
-    kinds = {file.stem for file in pretrained.locate(name).glob("*.png")}
-    return next((kind for kind in ("manifold", "samples", *FIRST) if kind in kinds), None)
+def example(entry):
+    """The lines of a program that trains a model of a kind on small data, uses and exports it."""
+    arguments, name = entry.arguments, f"my_{entry.name}"
+    steps, labelled = arguments["data_shape"][0][0] is None, "num_classes" in arguments
+    data, size = ("jsb_chorales", 8) if steps else ("digits", 100)
+    shape = "" if steps else ", data_shape=(8, 8, 1)"
+    steered = ", y=y" if entry.name == "conditional_vae" else ""
+    fields = 'x, y = arrays["x"], arrays["y"]' if steered else 'x = arrays["x"]'
+    lines = [
+        "import zoo",
+        "from zoo.data import load_arrays",
+        "",
+        f'train = zoo.load_dataset("{data}", batch_size={size}{", labels=True" if labelled else ""})',
+        f'model = zoo.create("{entry.name}"{shape})',
+        'model.compile("adam")',
+        "model.fit(train, epochs=5)",
+        "",
+        f'arrays = load_arrays("{data}", "test", limit=16{", labels=True" if steered else ""})',
+        fields,
+    ]
+    without_latents = entry.name == "rnn_baseline"
+    lines += (
+        [] if without_latents else [f"model.encode(x{steered})  # where {'they' if steps else 'x'} lie in the latent"]
+    )
+    lines += [f"model.reconstruct(x{steered})"]
+    lines += (
+        [] if entry.name == "autoencoder" else [f"model.sample(16, seed=0{steered}{', length=30' if steps else ''})"]
+    )
+    lines += [] if entry.name == "autoencoder" else [f"model.log_prob(x, num_samples=50{steered})  # nats"]
+    return [
+        *lines,
+        "",
+        f'zoo.save(model, "{name}")  # zoo.load("{name}") gives it back',
+        f'zoo.export_saved_model(model, "serving/{name}")  # for TF Serving',
+        f'zoo.export_tflite(model, "{name}.tflite")  # for phones',
+    ]
 
 
 def card_page(name):

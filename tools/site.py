@@ -9,21 +9,28 @@ Links are those of the checkout, so that they work on its pages too.
 import pathlib
 import posixpath
 import re
+import sys
 
 from latex2mathml.converter import convert
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent))  # `mkdocs` itself does not look where it is called
+
+from tools.gallery import pretrained_gallery
 from tools.pages import docstring_of, found, generated, pictures, source
 from tools.refresh import OWNER, PROJECT, SITE
 from tools.tables import OF_PAGES, ROOT, table
+from tools.tutorials import tutorials
 from zoo import pretrained
 from zoo.address import HOME
 from zoo.errors import InvalidInput
 
-INSERT = re.compile(r"<!-- (table|script|source|test|metric): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
+INSERT = re.compile(r"<!-- (gallery|table|script|source|test|metric): (\S+)(?: ([\w.]+))?(?: \| (.+?))? -->")
 LINK = re.compile(r"(?<=\]\()(?!\w+:|#)([^)#\s]+)")
 MATH = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', re.DOTALL)
+CODE = re.compile(r"<(code|pre)\b.*?</\1>", re.DOTALL)
+BROKEN = re.compile(r"\[[^\]<>]*\]\([^)<>]*\)")  # Markdown's own, which found no address in it
 PLACES = {"pretrained": "pretrained/{}.md", "compact": "pretrained/{}.md"}
 SHOWN = ("saved_models/", "benchmarks/results/")
 
@@ -55,6 +62,8 @@ def on_files(files, config):
         files.append(File.generated(config, path, content=text))
     for path, file in pictures().items():
         files.append(File.generated(config, path, abs_src_path=str(file)))
+    for path, content in tutorials()[1].items():
+        files.append(File.generated(config, path, content=content))
     return files
 
 
@@ -75,6 +84,8 @@ def on_page_markdown(markdown, page, config, files):
 
 def inserted(kind, what, name, start, home):
     """What stands in place of a comment."""
+    if kind == "gallery":
+        return pretrained_gallery()
     if kind == "source":
         return f"\n{source(what, name, start or '')}\n"
     if kind == "test":
@@ -111,4 +122,6 @@ def on_page_content(html, page, config, files):
         text = re.sub(r"\\log (?=\w|\\hat|\\frac)", r"\\log\\, ", text)  # a space that `convert` forgets
         return convert(text, display="block" if match[1] == "div" else "inline")
 
+    if broken := BROKEN.search(CODE.sub("", html)):
+        raise PluginError(f"{page.file.src_uri}: a link that is none: {broken[0]}")
     return MATH.sub(drawn, html)

@@ -137,7 +137,7 @@ def given(model):
 
 @METRICS.register("nll", needs=["bound"])
 def nll(scores):
-    """-log p(x), or -log p(x | given), nats, by importance weighting. Burda, Grosse & Salakhutdinov 2016, arXiv:1509.00519."""
+    """-log p(x), or -log p(x | given), nats, by importance weighting. Burda et al. 2016, arXiv:1509.00519."""
     return scores.mean("nll", num_samples=scores.num_samples, **given(scores.model))
 
 

@@ -1,12 +1,26 @@
 """A model's page: its card as Markdown, with the pictures beside it."""
 
-import json
-
 from zoo.evaluation import collapse_report
 from zoo.registry import METRICS
 
 REFUSED = "refused"  # by the LiteRT GPU path, in a card's table of TFLite files
 FIRST = ("reconstructions", "samples", "piano_roll", "waveform")
+CAPTIONS = {  # of the kinds of pictures
+    "analogies": "A row a test image, in the first column; then what its latent code gives with each label.",
+    "interpolations": "A row a pair of test images; between their reconstructions a walk through the latent.",
+    "kl": "KL of each latent unit during training, the units sorted by their last value.",
+    "latents": "Where test examples lie in the latent.",
+    "levels": "Test images, then what is kept of them by ever fewer levels of the hierarchy.",
+    "manifold": "Decoded points of the latent plane, even in probability.",
+    "piano_roll": "A held-out piece, and below it draws of the model.",
+    "reconstructions": "Test images, and below them their reconstructions.",
+    "samples": "Draws from the prior, decoded.",
+    "spectrogram": "The power at each frequency against time: a held-out sequence, and below it draws.",
+    "styles": "The same points of the latent plane with every label, a panel a class.",
+    "training": "The bound and its parts against the epoch.",
+    "traversals": "A row a latent unit, moved while the others stay at one test image's code.",
+    "waveform": "A held-out recording, and below it draws of the model.",
+}
 PLAYED = ("samples.mid", "samples.wav")
 
 
@@ -43,17 +57,31 @@ def page(home, card, address=None):
         "",
         *tflite_table(card),
         *(["Notes:", "", *(f"- {note}" for note in card["notes"]), ""] if card.get("notes") else []),
-        f"Trained by `{card.get('command')}`{timing(card)}. Configuration and recipe:",
+        f"Trained by `{card.get('command')}`{timing(card)}.",
         "",
-        "```json",
-        json.dumps({key: card[key] for key in ("config", "recipe", "from", "stages") if key in card}, indent=1),
-        "```",
-        "",
+        *setting_table(card),
         f"Weights: {card['weights'].get('bytes', 0) / 1e6:.2f} MB, SHA-256 `{card['weights']['sha256']}`. "
         "Versions: " + ", ".join(f"{k} {v}" for k, v in card["versions"].items()) + f". {card['date']}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def setting_table(card):
+    """The arguments of the model and the settings of its training as Markdown lines, but what is not set."""
+    parts = [("model", card.get("config", {})), ("training", card.get("recipe", {}))]
+    parts += [(f"stage {number}", stage) for number, stage in enumerate(card.get("stages", ()), 1)]
+    parts += [("begun from", card["from"])] if "from" in card else []
+    flat = [(said, name, value) for said, part in parts for name, value in flattened(part).items() if value is not None]
+    return ["| of | setting | value |", "|---|---|---|", *(f"| {a} | {b} | `{c}` |" for a, b, c in flat), ""]
+
+
+def flattened(settings, before=""):
+    """{"encoder.name": "conv", ...} of nested settings."""
+    if not isinstance(settings, dict):
+        return {before.rstrip("."): settings}
+    parts = (flattened(value, f"{before}{name}.") for name, value in settings.items())
+    return {name: value for part in parts for name, value in part.items()}
 
 
 def timing(card):
@@ -127,7 +155,8 @@ def picture_lines(home):
     """The pictures beside the card, and what can be played, as Markdown."""
     kinds = sorted((path.stem for path in home.glob("*.png")), key=lambda kind: (kind not in FIRST, kind))
     played = [f"Four draws to listen to: [{name}]({name})." for name in PLAYED if (home / name).exists()]
-    return [line for shown in (*(f"![{kind}]({kind}.png)" for kind in kinds), *played) for line in (shown, "")]
+    drawn = [line for kind in kinds for line in (f"![{kind}]({kind}.png)", "", f"*{CAPTIONS.get(kind, kind)}*", "")]
+    return [*drawn, *(line for shown in played for line in (shown, ""))]
 
 
 def tflite_table(card):
