@@ -4,7 +4,7 @@ import html
 
 import h5py
 
-from tools.tables import estimate, size
+from tools.tables import estimate, listed, size
 from zoo import index, pretrained
 from zoo.data import describe_dataset, list_datasets
 from zoo.pretrained.headline import data_of, headline
@@ -15,10 +15,10 @@ SEQUENCES = "music and sound"
 
 def pretrained_gallery():
     """The pretrained models as HTML, those in colour first."""
-    cards = {name: pretrained.read_card(name) for name in pretrained.list_pretrained()}
+    cards = {name: pretrained.read_card(name) for name in listed()}
     shown = sorted(cards, key=lambda name: (task_of(cards[name]) != "colour pictures", cards[name]["data"]["name"]))
     about = {entry.name: entry.about for entry in index.entries("models")}
-    tiles = [pretrained_tile(name, cards[name], about) for name in shown if headline(cards[name])]
+    tiles = [pretrained_tile(name, cards[name], about) for name in shown]
     tasks, data = ([entry[key] for entry in tiles] for key in ("task", "data"))
     return gallery(tiles, {"task": tasks, "data": data})
 

@@ -18,7 +18,7 @@ from zoo.pretrained import cards
 OWNER, PROJECT = HOME.split("/")[-2:]
 SITE = f"https://{OWNER}.github.io/{PROJECT}/"
 SECTION = r"(?P<start><!-- (?P<name>\w+): written by python -m tools.refresh -->).*?(?P<end><!-- end of (?P=name) -->)"
-PLACES = {"compact": f"{HOME}/blob/main/saved_models/{{}}/README.md", "model_list": f"{SITE}models/{{}}/"}
+PLACES = {"compact": f"{HOME}/blob/main/saved_models/{{}}/README.md"}
 KNOWN = {  # an address as some earlier constant made it -> as this one does
     r"https://[\w./-]+?/(?=(?:blob|raw|tree)/main/)": f"{HOME}/",
     r"https://[\w.-]+\.github\.io/[\w.-]+/": SITE,

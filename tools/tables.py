@@ -1,9 +1,11 @@
 """The tables of README and of the site: of cards, of what is registered, and of the benchmarks' results."""
 
 import pathlib
+import textwrap
 
 from zoo import index, pretrained
 from zoo.data import describe_dataset, list_datasets
+from zoo.data.tfds.catalogue import DATASETS
 from zoo.errors import choose
 from zoo.files import read_json
 from zoo.pretrained.headline import data_of, headline
@@ -16,7 +18,7 @@ PARTS = ("encoders", "decoders", "posteriors", "priors", "likelihoods")
 def pretrained_table(where="{}", model=None):
     """The pretrained models, or those of one kind, in a table for each kind of number; `where` is of a name's page."""
     tables = {}
-    for name in pretrained.list_pretrained():
+    for name in listed():
         card = pretrained.read_card(name)
         if model not in (None, card["model"]):
             continue
@@ -33,18 +35,22 @@ def pretrained_table(where="{}", model=None):
 
 
 def compact_table(where="{}"):
-    """The pretrained models, a row for those on one data set with numbers of one kind, the best first."""
+    """The best pretrained model of each data set and kind of number, and how many more there are."""
     rows = {}
-    for name in pretrained.list_pretrained():
+    for name in listed():
         card = pretrained.read_card(name)
         found = headline(card)
-        said = f"{linked(name, where)} {estimate(found.entry)}"
-        if "error_percent" in card["metrics"] and "num_labels" in card["data"]:
-            labels = card["data"]["num_labels"]
-            said += f" ({card['metrics']['error_percent']['value']:.2f} % errors with {labels} labels)"
-        rows.setdefault((data_of(card), found.kind), []).append((found.rank, said))
-    lines = [[*key, ", ".join(said for _, said in sorted(found))] for key, found in sorted(rows.items())]
-    return markdown(["data", "number", "pretrained models"], lines)
+        rows.setdefault((data_of(card), found.kind), []).append((found.rank, name, estimate(found.entry)))
+    best = [(*key, *sorted(found)[0][1:], len(found) - 1) for key, found in sorted(rows.items())]
+    lines = [[data, linked(name, where), number, kind, more or ""] for data, kind, name, number, more in best]
+    return markdown(["data", "best of the pretrained models", "number", "which is", "more"], lines)
+
+
+def listed():
+    """The pretrained models whose data anybody can have."""
+    names = pretrained.list_pretrained()
+    data = {name: DATASETS.get(pretrained.read_card(name)["data"]["name"]) for name in names}
+    return [name for name in names if not (data[name] and data[name].only_prepared)]
 
 
 def gain_table():
@@ -81,9 +87,9 @@ def model_table(where="{}"):
     return markdown(["name", "what", "paper"], rows)
 
 
-def model_list(where="{}"):
+def model_list():
     """The kinds of models in one paragraph."""
-    return [", ".join(linked(f"`{entry.name}`", where, entry.name) for entry in index.entries("models")) + "."]
+    return textwrap.wrap(", ".join(f"`{entry.name}`" for entry in index.entries("models")) + ".", 120)
 
 
 def entry_table(*kinds):
@@ -114,7 +120,7 @@ TABLES = {
     "datasets": dataset_table,
     **{kind: lambda kind=kind: entry_table(kind) for kind in ("bounds", "penalties", "schedules", "pictures")},
 }
-OF_PAGES = ("pretrained", "compact", "models", "model_list")  # their names link to pages
+OF_PAGES = ("pretrained", "compact", "models")  # their names link to pages
 
 
 def table(name, where=None):
