@@ -12,12 +12,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from support import small
+from support import of_today, small, tiered
 
 import zoo as package
 from zoo.data.tfds.prepare import check_features
 from zoo.errors import InvalidInput
-from zoo.pretrained import read_card
+from zoo.pretrained import read_card, trial
 from zoo.pretrained.places import Folder, Web, Zip
 from zoo.registry import check_classes
 
@@ -346,3 +346,119 @@ def test_weights_files_of_circles_and_of_very_many_groups_are_refused_at_once(mo
         with pytest.raises(InvalidInput, match=said):
             model.load_weights(tmp_path / f"{name}.weights.h5")
         assert time.monotonic() - began < 20
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def layer(kind, module="keras.layers", **config):
+    """A layer as Keras serialises it."""
+    return {"module": module, "class_name": kind, "config": config, "registered_name": None}
+
+
+def network(*layers):
+    return layer("Sequential", "keras", name="theirs", layers=list(layers))
+
+
+def repeated(number, *layers):
+    return network(layer("Flatten"), layer("RepeatVector", n=number), *layers)
+
+
+MEAN, TAKES = layer("GlobalAveragePooling2D"), {"hidden_units": [1]}
+LARGE = {  # an encoder, or other arguments, and what is said
+    "Resizing": (network(layer("Resizing", height=20_000, width=20_000), MEAN), "gives 800,000,000 numbers"),
+    "UpSampling2D": (network(layer("UpSampling2D", size=[2_000, 2_000]), MEAN), "gives 512,000,000 numbers"),
+    "ZeroPadding2D": (network(layer("ZeroPadding2D", padding=10_000), MEAN), "gives 800,640,128 numbers"),
+    "strides": (
+        network(layer("Conv2DTranspose", filters=1, kernel_size=1, strides=5_000), MEAN),
+        "gives 3,200,000,000 numbers",
+    ),
+    "one inside another": (network(network(layer("UpSampling2D", size=[2_000, 2_000])), MEAN), "numbers for two"),
+    "a loop unrolled": (repeated(60_000, layer("SimpleRNN", units=1, unroll=True)), "operations"),
+    "a loop": (repeated(60_000, layer("SimpleRNN", units=1)), "operations"),
+    "a wide layer of steps": (repeated(60_000, layer("Dense", units=4_000)), "gives 480,000,000 numbers"),
+    "very many layers": (network(*[layer("Dropout", rate=0.1)] * 900, *[layer("Dense", units=1)] * 900), "operations"),
+    "a frame of sound": (
+        network(
+            layer("Flatten"),
+            layer("Reshape", target_shape=[64, 1]),
+            layer("STFTSpectrogram", frame_length=65_536, frame_step=1, fft_length=65_536),
+        ),
+        "numbers",
+    ),
+    "weights of no file": (network(layer("Flatten"), *[layer("Dense", units=60_000)] * 2), "numbers as weights"),
+    "a convolution of the zoo": ({"name": "conv", "filters": [1_000]}, "gives 67,108,864,000 numbers"),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_what_a_card_describes_is_bounded_before_it_is_made(kind, folder, monkeypatch):
+    monkeypatch.setattr(trial, "MOST_OPERATIONS", 1_000)  # so that the test is short
+    encoder, said = LARGE[kind]
+    shape = (1024, 1024, 1) if kind == "a convolution of the zoo" else (8, 8, 1)
+    config = {"data_shape": shape, "latent_dim": 2, "encoder": encoder, "decoder": {"name": "mlp", **TAKES}, "seed": 1}
+    home = folder(config=config)
+    with pytest.raises(InvalidInput, match=f"card.json describes a model of .*{said}"):
+        package.load(home)
+
+
+def test_a_decoder_of_a_card_is_bounded_too(folder):
+    large = network(
+        layer("Dense", units=64), layer("Reshape", target_shape=[8, 8, 1]), layer("UpSampling2D", size=[1_000, 1_000])
+    )
+    home = folder(config={"data_shape": (8, 8, 1), "latent_dim": 2, "encoder": "mlp", "decoder": large, "seed": 1})
+    with pytest.raises(InvalidInput, match="describes a model of .*numbers"):
+        package.load(home)
+
+
+def test_layers_of_a_card_within_the_bounds_are_loaded(tmp_path):
+    encoder = network(layer("Flatten"), layer("Reshape", target_shape=[8, 8]), layer("GRU", units=4))
+    model = package.create("vae", data_shape=(8, 8, 1), latent_dim=2, encoder=encoder, decoder={"name": "mlp", **TAKES})
+    package.save(model, tmp_path / "theirs")
+    for ours, theirs in zip(model.get_weights(), package.load(tmp_path / "theirs").get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_layers_of_a_preset_are_bounded(tmp_path, zoo):
+    encoder, _ = LARGE["Resizing"]
+    config = {"latent_dim": 2, "encoder": encoder, "decoder": {"name": "mlp", **TAKES}}
+    preset = {"model": "vae", "config": {"data_shape": (8, 8, 1), **config}, "data": {"name": "digits"}}
+    (tmp_path / "preset.json").write_text(json.dumps(preset))
+    code, _, lines = zoo("train", "--preset", tmp_path / "preset.json", "--output", tmp_path / "run")
+    assert code == 2 and "the preset describes a model of a layer" in lines[-1]
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", tiered(package.list_models(), of_today(package.list_models(), 3).__contains__))
+def test_every_model_passes_its_trial(name):
+    from zoo.creation import model_class
+    from zoo.models.weights import weights_bytes
+
+    for config in model_class(name)[0].examples().values():
+        made = package.create(name, **config)
+        trial.try_out(name, json.loads(json.dumps(made.get_config())), "the card", weights_bytes(made))
+
+
+def test_models_of_the_zoo_are_not_tried_out(monkeypatch):
+    monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("tried out"))
+    assert package.load("vae_mnist_2d").latent_dim == 2
+
+
+def test_weights_in_a_keras_file_are_bounded_before_they_are_read(model, tmp_path):
+    path = tmp_path / "m.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("model.weights.h5", b"\0" * 2**25)
+    with pytest.raises(InvalidInput, match="has 33,554,432 bytes; at most .* are read"):
+        model.load_weights(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(10_050):
+            archive.writestr(f"{number}", b"")
+    with pytest.raises(InvalidInput, match="more than 10000 files"):
+        model.load_weights(path)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(InvalidInput, match="no plain file"):
+        model.load_weights(path)
+    path.unlink()
+    model.save(path)
+    model.load_weights(path)

@@ -9,14 +9,18 @@ import pathlib
 import shutil
 import tempfile
 import time
+import zipfile
+import zlib
 
 from filelock import FileLock, Timeout
 
-from zoo.errors import CannotWrite, InvalidInput, OutputExists
+from zoo.errors import CannotWrite, InvalidInput, OutputExists, reason
 
 SCRATCH = ".partial-"  # begins the names of folders in which files are made; TF Serving takes none for a version
 SETTLED = 2  # seconds
 LARGEST_JSON, LARGEST_FILE = 2**24, 2**31  # bytes: of a file of JSON, and of weights
+MOST_MEMBERS = 10_000  # of a zip
+ENDING, LARGEST_LIST = 2**16 + 22, 2**22  # bytes: in which the end of a zip is looked for, and of its list of members
 
 
 @contextlib.contextmanager
@@ -158,6 +162,29 @@ def parse_json(content, source):
         raise InvalidInput(f"{source} is not valid JSON: it is nested too deeply") from None
     except ValueError as error:  # of JSON, of text, and of numbers with thousands of digits
         raise InvalidInput(f"{source} is not valid JSON: {error}") from None
+
+
+@contextlib.contextmanager
+def opened_zip(file, source):
+    """The zip in an open file, which `source` names.
+
+    Raises:
+        InvalidInput: whatever is wrong with it, and what its end says is very many members, which take long to list.
+    """
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - ENDING))
+    end = file.read().rpartition(b"PK\5\6")[2]
+    if int.from_bytes(end[6:8], "little") > MOST_MEMBERS or int.from_bytes(end[8:12], "little") > LARGEST_LIST:
+        raise InvalidInput(f"{source} holds more than {MOST_MEMBERS} files")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            if len(archive.namelist()) > MOST_MEMBERS:
+                raise InvalidInput(f"{source} holds more than {MOST_MEMBERS} files")
+            yield archive
+    except InvalidInput:
+        raise
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
+        raise InvalidInput(f"{source} cannot be read as a zip: {reason(error)}") from error
 
 
 def sha256(content):

@@ -7,6 +7,7 @@ import sys
 from robustness import files, kills
 
 FILES = {"cards": 800, "weights": 250, "images": 600, "npz": 600}
+FILES |= {"folders": 400, "servers": 300, "zips": 300, "TFRecords": 300, "MIDI": 300, "WAV": 300}
 
 
 def everything(folder, share=1.0, only=(*FILES, "kills"), seed=0, report=None):
@@ -45,11 +46,12 @@ def summary(counts):
     writers = counts.get("kills", {}).values()
     return {
         "executions": sum(entry["executions"] for entry in damaged),
-        "hangs over 5 s": sum(entry["hang"] for entry in damaged),
+        "hangs": sum(entry["hang"] for entry in damaged),
         "memory over 2 GB": sum(entry["over_2_gigabytes"] for entry in damaged),
         "tracebacks": sum(entry["traceback"] for entry in damaged),
         "crashes": sum(entry["crash"] for entry in damaged),
         "half-loaded": sum(entry["half"] for entry in damaged),
+        "files outside": sum(entry.get("outside", 0) for entry in damaged),
         "half-written": sum(entry["half_written"] for entry in writers),
         "rows lost": sum(entry["rows_lost"] for entry in writers),
         "litter after the next write": sum(entry["litter_after_the_next"] for entry in writers),

@@ -11,10 +11,12 @@ import subprocess
 import sys
 import zipfile
 
-from robustness import mutate
+from robustness import mutate, recordings, strangers
 
-HANG, SLOW, MOST_GIGABYTES = 5.0, 1.0, 2.0  # seconds, seconds, gigabytes
-OUTCOMES = ("taken", "refused", "half", "traceback", "crash", "hang")
+HANG, SLOW, MOST_GIGABYTES = 5.0, 1.0, 2.0  # seconds of the processor, the same, gigabytes
+HANGS = {"folders": 30.0}  # of whole commands, which train, draw and score
+WAIT = 120.0  # seconds until a process that does not answer is one that hangs
+OUTCOMES = ("taken", "refused", "half", "outside", "traceback", "crash", "hang")
 ROOT = pathlib.Path(__file__).parent.parent.parent
 SMALL = {"data_shape": [4, 4, 1], "latent_dim": 2, "encoder": {"name": "mlp", "hidden_units": [8]}, "seed": 1}
 
@@ -59,11 +61,11 @@ class Worker:
         if self.child is None:
             self.start()
         self.child.stdin.write(json.dumps({"kind": kind, "path": str(path)}) + "\n")
-        answer = self.answer(HANG)
+        answer = self.answer(WAIT)
         if isinstance(answer, dict):
-            return answer
+            return {**answer, "outcome": "hang"} if answer["seconds"] > HANGS.get(kind, HANG) else answer
         self.stop()
-        return {"outcome": answer, "message": "", "seconds": HANG, "executions": [], "gigabytes": 0.0}
+        return {"outcome": answer, "message": "", "seconds": WAIT, "executions": [], "gigabytes": 0.0}
 
     def stop(self):
         if self.child is not None:
@@ -136,16 +138,30 @@ def originals(kind):
         return [saved(*model) for model in models()]
     if kind == "weights":
         return [saved("vae", SMALL)[::-1]]
+    if kind in ("folders", "servers", "zips"):
+        return [(strangers.original(), None)]
+    if kind == "TFRecords":
+        return recordings.records()
+    if kind in ("WAV", "MIDI"):
+        return [(content, None) for content in (recordings.waves() if kind == "WAV" else recordings.rolls())]
     return [(content, None) for content in (images() if kind == "images" else npz())]
+
+
+NAMES = {"npz": "x.npz", "servers": "answers.json", "zips": "theirs.zip"}
+NAMES |= {"TFRecords": "00000-of-00001.tfrecord", "MIDI": "a.mid", "WAV": "a.wav"}
 
 
 def lay_out(kind, content, beside, folder):
     """Write a damaged file, and what belongs to it, into an empty folder; returns what is to be read."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    if kind == "npz":
-        (folder / "x.npz").write_bytes(content)
-        return folder / "x.npz"
+    if kind == "folders":
+        return strangers.lay_out(content, folder)
+    if kind == "TFRecords" and beside:
+        (folder / "index.npz").write_bytes(beside)
+    if kind in NAMES:
+        (folder / NAMES[kind]).write_bytes(json.dumps(content).encode() if kind == "servers" else content)
+        return folder if kind == "TFRecords" else folder / NAMES[kind]
     if kind == "images":
         (folder / "a.png").write_bytes(content)
     else:

@@ -221,7 +221,20 @@ def npz(content, dice):
 
 def cases(kind, originals, count, seed=0):
     """`count` mutations of originals, the same each time."""
-    make = {"cards": card, "weights": weights, "images": image, "npz": npz}[kind]
+    from robustness import recordings, strangers
+
+    make = {
+        "cards": card,
+        "weights": weights,
+        "images": image,
+        "npz": npz,
+        "folders": strangers.folder,
+        "servers": strangers.served,
+        "zips": strangers.archive,
+        "TFRecords": recordings.record,
+        "MIDI": recordings.roll,
+        "WAV": recordings.wave,
+    }[kind]
     for number in range(count):
         dice = random.Random(f"{kind} {seed} {number}")
         place = number % len(originals)

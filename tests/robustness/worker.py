@@ -1,7 +1,8 @@
 """A process that reads many damaged files, one after the other, and says of each what became of it.
 
 Every line of its input is JSON: {"kind", "path"}; every line of its output {"outcome", "message", "seconds",
-"executions", "gigabytes"}. The outcome is "taken", "refused" (one line of `InvalidInput`), "half" or "traceback".
+"executions", "gigabytes"}. The outcome is "taken", "refused" (one line of `InvalidInput`), "half" (loaded or written),
+"outside" (a file was read or written that is not the case's) or "traceback".
 """
 
 import json
@@ -16,7 +17,13 @@ RUNS = ("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork",
 executed = []
 
 
+class Harm(Exception):
+    """What must not happen: its arguments are an outcome and a message."""
+
+
 def watch(event, arguments):
+    if event == "socket.connect" and arguments[1][0] == "127.0.0.1":  # the server of a case
+        return
     if event in RUNS or (event == "import" and arguments[0] == "robustness_canary"):
         executed.append(event)
 
@@ -30,7 +37,11 @@ def prepare():
     used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + ROOM, used + ROOM))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    return {"cards": read_card, "weights": read_weights, "images": read_data, "npz": read_data}
+    from robustness import readers
+
+    commands = {"folders": readers.command, "servers": readers.server, "zips": readers.archive}
+    readers.prepare()
+    return {"cards": read_card, "weights": read_weights, **commands}
 
 
 def read_card(path):
@@ -53,10 +64,10 @@ def read_weights(path):
             loaded = load() or model
         except ValueError:
             if any(np.any(a != b) for a, b in zip(before, model.get_weights(), strict=True)):
-                raise RuntimeError("half of the weights are loaded") from None
+                raise Harm("half", "half of the weights are loaded") from None
             raise
         if not all(np.isfinite(w).all() for w in loaded.get_weights()):
-            raise RuntimeError("weights that are not finite are loaded")
+            raise Harm("half", "weights that are not finite are loaded")
 
 
 def read_data(path):
@@ -74,8 +85,8 @@ def outcome(read, path):
     except InvalidInput as error:
         one_line = "\n" not in str(error) and len(str(error)) < 3_000
         return "refused" if one_line else "traceback", str(error)[:300]
-    except RuntimeError as error:
-        return "half" if "loaded" in str(error) else "traceback", repr(error)[:300]
+    except Harm as harm:
+        return harm.args
     except BaseException as error:
         import traceback
 
@@ -95,9 +106,9 @@ def main():
     for line in sys.stdin:
         case = json.loads(line)
         executed.clear()
-        start = time.perf_counter()
-        result, message = outcome(readers[case["kind"]], pathlib.Path(case["path"]))
-        seconds = time.perf_counter() - start
+        start = time.process_time()
+        result, message = outcome(readers.get(case["kind"], read_data), pathlib.Path(case["path"]))
+        seconds = time.process_time() - start
         held = peak_memory() / 2**30
         answer = {"outcome": result, "message": message, "seconds": seconds, "executions": list(executed)}
         answers.write(json.dumps({**answer, "gigabytes": held}) + "\n")

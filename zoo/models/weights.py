@@ -8,19 +8,17 @@ import contextlib
 import io
 import math
 import pathlib
-import zipfile
 
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 
 from zoo.errors import InvalidInput
-from zoo.files import LARGEST_FILE, sha256, write_bytes
+from zoo.files import LARGEST_FILE, opened_zip, sha256, write_bytes
 from zoo.models.saving import check_whole
 
 MOST_OBJECTS = 20_000  # groups and tensors of a file
-SPARE = 2**20  # numbers that a model may have beside those of its file: those of its metrics
+SPARE, STATES = 2**24, 8  # bytes of a .keras file beside its weights, and how often it may hold them: the optimiser's
 INSIDE = "model.weights.h5"  # of a .keras file
 
 
@@ -49,7 +47,8 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
     path = str(filepath)
     if not path.endswith((".weights.h5", ".keras")) or "://" in path or skip_mismatch or kwargs:
         return keras.Model.load_weights(model, filepath, skip_mismatch, **kwargs)
-    return take_weights(model, read_weights(path), path)
+    most = min(LARGEST_FILE, SPARE + STATES * 4 * sum(math.prod(weight.shape) for weight in model.weights))
+    return take_weights(model, read_weights(path, most), path)
 
 
 def weights_bytes(model):
@@ -130,16 +129,19 @@ def reading(source):
         raise InvalidInput(f"{source} cannot be read as weights: {error}") from error
 
 
-def read_weights(path):
-    """The bytes of a .weights.h5 file, or of that inside a .keras file."""
+def read_weights(path, most=LARGEST_FILE):
+    """The bytes of a .weights.h5 file, or of that inside a .keras file, where it is of at most so many."""
+    path = pathlib.Path(path)
     with reading(path):
-        if pathlib.Path(path).stat().st_size > LARGEST_FILE:
+        if path.exists() and not path.is_file():
+            raise InvalidInput(f"{path} is no plain file")
+        if path.stat().st_size > LARGEST_FILE:
             raise InvalidInput(f"{path} is larger than the {LARGEST_FILE // 2**30} GB that are read")
-        if not str(path).endswith(".keras"):
-            return pathlib.Path(path).read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(INSIDE).file_size > LARGEST_FILE:
-                raise InvalidInput(f"{INSIDE} in {path} is larger than the {LARGEST_FILE // 2**30} GB that are read")
+        if path.suffix != ".keras":
+            return path.read_bytes()
+        with open(path, "rb") as file, opened_zip(file, path) as archive:
+            if (size := archive.getinfo(INSIDE).file_size) > most:
+                raise InvalidInput(f"{INSIDE} in {path} has {size:,} bytes; at most {most:,} are read for this model")
             return archive.read(INSIDE)
 
 
@@ -200,27 +202,3 @@ def digests(content, source):
                 raise InvalidInput(f"the tensor {name} of {source} holds NaN or infinity")
             found[name] = sha256(values.tobytes())
     return found
-
-
-@contextlib.contextmanager
-def at_most(count, source):
-    """Inside the block no variable is made that holds more than is left of `count` numbers, and some for metrics.
-
-    Raises:
-        InvalidInput: before anything is allocated.
-    """
-    left = count + SPARE
-
-    def make(next_creator, **settings):
-        nonlocal left
-        value = settings["initial_value"]
-        if callable(value):
-            with tf.Graph().as_default():  # its shape, and no numbers
-                value = value()
-        left -= math.prod(value.shape)
-        if left < 0:
-            raise InvalidInput(f"{source} describes a model of more numbers than the {count:,} of its weights")
-        return next_creator(**settings)
-
-    with tf.variable_creator_scope(make):
-        yield

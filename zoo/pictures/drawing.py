@@ -12,6 +12,7 @@ from zoo.data.load import arrays_of
 from zoo.data.midi import KEYS
 from zoo.data.tfds.catalogue import DATASETS
 from zoo.errors import InvalidInput
+from zoo.files import LARGEST_JSON
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.pretrained.store import check_preset, stage_name
 from zoo.quiet import waiting
@@ -69,12 +70,23 @@ class Subject:
                 raise InvalidInput(": ".join(filter(None, [str(error), picture.instead]))) from None
 
     def rows(self, log, stage=""):
-        """The rows of a log of the run, or of one of its stages, as lists of strings; [] where there is none."""
+        """The rows of a log of the run, or of one of its stages, as lists of strings; [] where there is none.
+
+        Raises:
+            InvalidInput: a file that is no log, is very large, or is a link out of its folder.
+        """
         path = self.home / stage / LOGS[log]
         if not path.is_file():
             return []
-        with open(path, newline="") as file:
-            return list(csv.reader(file))
+        if path.resolve().parent != path.parent.resolve():
+            raise InvalidInput(f"{path} is a link out of its folder")
+        if path.stat().st_size > LARGEST_JSON:
+            raise InvalidInput(f"{path} is larger than the {LARGEST_JSON // 2**20} MB that are read")
+        try:
+            with open(path, newline="") as file:
+                return list(csv.reader(file))
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{path} is no log of a training: {error}") from None
 
     def epochs(self):
         """A dict an epoch of the logs, as strings: those of the run's stages that are there, then its own.

@@ -25,8 +25,10 @@ def training(subject):
                 axis.plot(range(1, 1 + len(rows)), values, label=label)
             if name == column != "active_units":  # the first epochs would flatten all that follows
                 settled = values[len(rows) // 20 :]
-                margin = 0.1 * (np.nanmax(settled) - np.nanmin(settled)) + 1e-3
-                axis.set_ylim(np.nanmin(settled) - margin, np.nanmax(settled) + margin)
+                settled = settled[np.isfinite(settled)]
+                if len(settled):
+                    margin = 0.1 * np.ptp(settled) + 1e-3
+                    axis.set_ylim(settled.min() - margin, settled.max() + margin)
         for epoch in range(1, len(rows)):
             if stages[epoch] != stages[epoch - 1]:
                 axis.axvline(epoch + 0.5, color="grey", linestyle=":")

@@ -36,6 +36,11 @@ def folder():
     return installed if installed.is_dir() else PACKAGE.parent / "saved_models"
 
 
+def is_own(home):
+    """Whether a folder is one of the zoo's own models."""
+    return home.resolve().parent == folder().resolve()
+
+
 def list_recipes(pattern="*"):
     """Names of the cards that come with the zoo, with weights or without, filtered by a shell pattern."""
     return sorted(fnmatch.filter((card.parent.name for card in folder().glob("*/card.json")), pattern))
@@ -111,7 +116,7 @@ def weights_file(card, home):
         raise InvalidInput(f"the card of {home.name} points outside its folder: {path.name!r}")
     if path.is_file():
         return path
-    if home.resolve().parent != folder().resolve():
+    if not is_own(home):
         raise InvalidInput(f"{home} has no weights file {path.name!r}")
     return fetch_weights(home, card["weights"])
 
@@ -193,7 +198,8 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
             or whose SHA-256 differs.
     """
     from zoo.creation import create, model_class
-    from zoo.models.weights import at_most, stored_numbers, take_weights
+    from zoo.models.weights import take_weights
+    from zoo.pretrained.trial import try_out
 
     home = locate(name)
     card = read_card(home)
@@ -201,7 +207,9 @@ def load(name: str | os.PathLike, model: str | None = None, **config: Any) -> "L
     path = home / card["weights"]["file"]
     retired = model_class(card["model"])[0].retired
     kept = {argument: value for argument, value in card["config"].items() if argument not in retired}
-    with making(home), at_most(stored_numbers(content, path), home / CARD):
+    with making(home):
+        if not is_own(home):
+            try_out(card["model"], kept, home / CARD, content)
         model = create(model or card["model"], **{**kept, **config})
     take_weights(model, content, path)
     object.__setattr__(model, "card", card)  # Keras would track the dict, and make it one of its own

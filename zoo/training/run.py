@@ -13,7 +13,9 @@ from zoo import pretrained
 from zoo.errors import InvalidInput
 from zoo.files import locked, output_folder, read_json, write_json, writing
 from zoo.precision import computing
+from zoo.pretrained.limits import entries
 from zoo.pretrained.store import BEGUN_IN, check_saved, checked_preset
+from zoo.pretrained.trial import try_out
 from zoo.quiet import say_once, waiting
 from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
@@ -168,6 +170,8 @@ def prepared(stage, models, strategy, fresh=False):
     if recipe.deterministic:
         tf.config.experimental.enable_op_determinism()
     source = stage.begin and (models[stage.begin] if stage.begin in models else pretrained.load(stage.begin))
+    if any(key == "class_name" for key, _ in entries(stage.config, "the preset")):  # layers that a file describes
+        try_out(stage.model, stage.config, "the preset")
     keras.utils.set_random_seed(recipe.seed)
     with computing(recipe.precision):
         model = stage.build(source)
