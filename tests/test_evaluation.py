@@ -40,6 +40,13 @@ def test_progress_says_how_many_examples_there_are(limit, counted, said):
     assert found == said
 
 
+@pytest.mark.parametrize(("name", "given"), [("conditional_vae", {"y"}), ("vae", {None})])
+def test_numbers_of_a_conditional_model_say_what_is_given(name, given):
+    model = small(name)
+    metrics = zoo.evaluate(model, random_batch(model), num_samples=2)
+    assert {metrics[key].get("given") for key in ("nll", "elbo", "bits_per_dim")} == given
+
+
 @pytest.mark.parametrize("name", ["vae", "conditional_vae"])
 def test_effective_sample_size_is_that_of_the_weights_in_one_chunk_or_several(name, monkeypatch):
     model = lively(name)
@@ -201,7 +208,7 @@ def test_a_collapsed_posterior_is_called_unused_and_a_unit_too():
 def two_levels(kl_below, kl_above, spread_above):
     """Metrics of a model of two latents: z1 with 4 units, z2 with 2."""
     random = np.random.default_rng(0)
-    model = SimpleNamespace(latent_names=("z1", "z2"), offers={"bound", "prior"}, penalties=[])
+    model = SimpleNamespace(latent_names=("z1", "z2"), offers={"bound"}, penalties=[], fields_of=lambda role: ())
     scores = {"nll": random.normal(size=30), "kl": np.full(30, kl_below + kl_above)}
     for name, units, kl, spread in (("z1", 4, kl_below, 1.0), ("z2", 2, kl_above, spread_above)):
         scores[f"kl_{name}"] = np.full(30, kl)
