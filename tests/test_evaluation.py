@@ -126,7 +126,7 @@ def test_an_evaluation_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypat
     [(0.001, None, [1000]), (0.0075, None, [1000, 4000, 16000]), (0.0075, 3000, [1000, 3000]), (0.3, None, [1000])],
 )
 def test_the_bias_of_half_the_bits_is_taken_of_as_many_examples_as_tell_it(value, limit, sizes, monkeypatch):
-    """The standard error of 1,000 examples is 0.004 nats; 0.0075 is told from the bound of 0.01 by 16,000 and no fewer."""
+    """The standard error of 1,000 examples is 0.004 nats; 16,000 and no fewer tell 0.0075 from the bound of 0.01."""
     asked, spread = [], 0.004 * np.sqrt(1000)
 
     def compare(model, exact, dataset, num_samples, size, *rest):
