@@ -1,5 +1,6 @@
 """Evaluation: effective sample size, what each level carries, and collapse in words."""
 
+import contextlib
 import pathlib
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from test_truth import ALL_IMAGES, linear_gaussian
 import zoo
 from zoo import evaluation
 from zoo.errors import InvalidInput
-from zoo.evaluation import collapse_report
+from zoo.evaluation import collapse_report, report
 from zoo.pretrained import cards, page
 
 
@@ -38,6 +39,13 @@ def test_progress_says_how_many_examples_there_are(limit, counted, said):
     data = data if counted else data.filter(lambda batch: True)
     zoo.evaluate(lively("vae"), data, num_samples=2, limit=limit, progress=lambda *call: found.append(call))
     assert found == said
+
+
+@pytest.mark.parametrize(("name", "given"), [("conditional_vae", {"y"}), ("vae", {None})])
+def test_numbers_of_a_conditional_model_say_what_is_given(name, given):
+    model = small(name)
+    metrics = zoo.evaluate(model, random_batch(model), num_samples=2)
+    assert {metrics[key].get("given") for key in ("nll", "elbo", "bits_per_dim")} == given
 
 
 @pytest.mark.parametrize("name", ["vae", "conditional_vae"])
@@ -113,6 +121,25 @@ def test_an_evaluation_that_was_stopped_goes_on_where_it_was(tmp_path, monkeypat
     assert len(list((tmp_path / "kept").iterdir())) == 8, "what others keep stays"
 
 
+@pytest.mark.parametrize(
+    ("value", "limit", "sizes"),
+    [(0.001, None, [1000]), (0.0075, None, [1000, 4000, 16000]), (0.0075, 3000, [1000, 3000]), (0.3, None, [1000])],
+)
+def test_the_bias_of_half_the_bits_is_taken_of_as_many_examples_as_tell_it(value, limit, sizes, monkeypatch):
+    """The standard error of 1,000 examples is 0.004 nats; 16,000 and no fewer tell 0.0075 from the bound of 0.01."""
+    asked, spread = [], 0.004 * np.sqrt(1000)
+
+    def compare(model, exact, dataset, num_samples, size, *rest):
+        asked.append(size)
+        return {"nll_difference": {"value": value, "standard_error": spread / np.sqrt(size), "num_examples": size}}
+
+    monkeypatch.setattr(report, "compare", compare)
+    known = contextlib.nullcontext() if value < 0.01 and limit is None else pytest.raises(InvalidInput, match="more ex")
+    with known:
+        report.bias_of(None, None, None, limit, 0, None, None)
+    assert asked == sizes
+
+
 def test_an_evaluation_in_half_the_bits_says_what_that_does_and_is_refused_where_it_is_too_much(tmp_path):
     model, kept = lively("vae"), evaluation.Kept(tmp_path / "kept")
     x = np.random.default_rng(0).integers(0, 2, (40, *model.data_spec["x"].shape)).astype("float32")
@@ -125,7 +152,7 @@ def test_an_evaluation_in_half_the_bits_says_what_that_does_and_is_refused_where
     bias_of_decoder = model.decoder.weights[-1]
     assert len(bias_of_decoder.shape) == 1
     bias_of_decoder.assign(tf.fill(bias_of_decoder.shape, 100.3))  # 100.5 in bfloat16
-    with pytest.raises(InvalidInput, match=r"bfloat16 moves the NLL by .* on 40 examples, and 0.005 are allowed"):
+    with pytest.raises(InvalidInput, match=r"bfloat16 moves the NLL by .* on 40 examples, where 0.01 and"):
         zoo.evaluate(model, 0 * x, num_samples=5, precision="bfloat16")
     with pytest.raises(InvalidInput, match="leave out refine or precision"):
         zoo.evaluate(model, x, num_samples=5, refine="hmc", precision="bfloat16")
@@ -201,7 +228,7 @@ def test_a_collapsed_posterior_is_called_unused_and_a_unit_too():
 def two_levels(kl_below, kl_above, spread_above):
     """Metrics of a model of two latents: z1 with 4 units, z2 with 2."""
     random = np.random.default_rng(0)
-    model = SimpleNamespace(latent_names=("z1", "z2"), offers={"bound", "prior"}, penalties=[])
+    model = SimpleNamespace(latent_names=("z1", "z2"), offers={"bound"}, penalties=[], fields_of=lambda role: ())
     scores = {"nll": random.normal(size=30), "kl": np.full(30, kl_below + kl_above)}
     for name, units, kl, spread in (("z1", 4, kl_below, 1.0), ("z2", 2, kl_above, spread_above)):
         scores[f"kl_{name}"] = np.full(30, kl)

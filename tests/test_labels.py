@@ -29,6 +29,10 @@ def test_log_prob_and_score_of_a_label_are_of_x_and_y_together_where_the_model_h
         truth = np.bincount(drawn, minlength=3) / DRAWS
         assert sum(sums) == pytest.approx(1, abs=0.03)
     np.testing.assert_allclose(sums, truth * np.ones(3), atol=0.03)
+    if name in ("m2", "m1_m2"):
+        each = [model.log_prob(ALL_IMAGES, num_samples=8000, seed=9, y=tf.fill([16], label)) for label in range(3)]
+        unlabelled = model.log_prob(ALL_IMAGES, num_samples=8000, seed=8)
+        np.testing.assert_allclose(tf.reduce_logsumexp(each, 0), unlabelled, atol=0.1)
     np.testing.assert_allclose(of_score, sums, atol=0.1)
     if name in ("m2", "m1_m2", "jmvae"):
         hidden = model.log_prob(ALL_IMAGES, num_samples=8000, seed=1, y=tf.fill([16], -1))

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -393,3 +394,18 @@ def test_pretrained_models_are_small_enough_for_a_repository():
     assert sum(size for path, size in sizes.items() if path.suffix == ".h5") < 150e6
     large = [str(path) for path, size in sizes.items() if size > 100e6]
     assert not large, "GitHub refuses these files"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vae_mnist", "conv_flow_prior_vae_fashion_mnist", "deep_vae_omniglot"])
+def test_the_protocol_says_how_far_a_mean_moves_when_the_pixels_are_drawn_again(name):
+    """The variance of an image's NLL over binarisations, by pairs of them, over the size of the test set."""
+    model, data, count = zoo.load(name), pretrained.read_card(name)["data"]["name"], 100
+    grey = zoo.data.load_arrays(data, "test", limit=count)["x"].astype("float32") / 255
+    random = np.random.default_rng(0)
+    drawn = [(random.random(grey.shape) < grey).astype("float32") for _ in range(8)]
+    found = np.stack([model.log_prob(x, num_samples=20, seed=1) for x in drawn])
+    info = describe_dataset(data)
+    moved = np.sqrt(found.var(0, ddof=1).mean() / info["splits"]["test"])
+    (said,) = re.findall(r"standard deviation of about ([\d.]+) nats", info["protocol"])
+    assert moved == pytest.approx(float(said), rel=0.25)

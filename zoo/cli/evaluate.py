@@ -32,7 +32,7 @@ def evaluate(
         str | None, typer.Option(help="Also refine the posterior of each image by chains: hmc. Slow: set a limit.")
     ] = None,
     precision: Annotated[
-        str, typer.Option(help="bfloat16: faster on some processors, refused where it moves the NLL by 0.005 nats.")
+        str, typer.Option(help="bfloat16: faster on some processors, refused where it may move the NLL by 0.01 nats.")
     ] = "float32",
     update: Annotated[
         bool, typer.Option("--update-card", help="Write the numbers, and a probe, into the card.")

@@ -137,7 +137,7 @@ def given(model):
 
 @METRICS.register("nll", needs=["bound"])
 def nll(scores):
-    """-log p(x), or -log p(x | given), nats, by importance weighting. Burda et al. 2016, arXiv:1509.00519."""
+    """-log p(x), or -log p(x | y) of a conditional model, importance-weighted. Burda et al. 2016, arXiv:1509.00519."""
     return scores.mean("nll", num_samples=scores.num_samples, **given(scores.model))
 
 
@@ -192,11 +192,8 @@ def bits_per_dim(scores):
     """The NLL in bits for each value of the data that was observed; examples of which none was are left out."""
     seen = scores.values["observed"] > 0
     bits = scores.values["nll"][seen] / (scores.values["observed"][seen] * math.log(2))
-    return (
-        {"bits_per_dim": mean_and_error(bits, num_samples=scores.num_samples, **given(scores.model))}
-        if seen.any()
-        else {}
-    )
+    entry = mean_and_error(bits, num_samples=scores.num_samples, **given(scores.model))
+    return {"bits_per_dim": entry} if seen.any() else {}
 
 
 def mistakes(model, batch):

@@ -40,6 +40,8 @@ SETTINGS = {"top": ("count", 2), "sampled": ("temperature", 0.5)}
 class M2(LabelledGenerator, VAE):
     """The semi-supervised VAE of {"x", "y"}, y int [B] and -1 where unknown.
 
+    `log_prob(x, y=y)` is log p(x, y), so log p(x | y) is that plus log num_classes; where y is -1 it is log p(x).
+
     The defaults are the paper's sizes. Of a hundred labels more is learnt with a layer in `encoder`, the "pooled_conv"
     classifier and a larger alpha: see the preset m2_mnist_100.
 

@@ -63,6 +63,9 @@ class Verbs:
     def log_prob(self, x, num_samples=100, seed=None, **condition):
         """[B]: the importance-weighted estimate of log p(x | condition), nats. Burda et al. 2016, arXiv:1509.00519.
 
+        A label with a p(y) of its own is no condition: of `m2`, `m1_m2` and `jmvae` log_prob(x, y=y) is log p(x, y),
+        with y = -1 or without it log p(x). An `m1` says log p(x) whatever the label.
+
         x is scored as it is: binarise grey images first, as `zoo.evaluate` does, by
         `model.preprocess(x, None, training=False)["x"]`.
         """
