@@ -29,7 +29,7 @@ def demo(
         "zoo_demo"
     ),
 ):
-    """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    """Train, load, draw, export and verify in a few minutes, offline. Example: zoo demo"""
     import_tensorflow()
     run(output)
 
