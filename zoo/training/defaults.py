@@ -5,13 +5,13 @@ import numpy as np
 from zoo.creation import model_class
 from zoo.data import LABELS, LENGTH, check_labels, list_datasets, open_source
 from zoo.data.load import arrays_of
-from zoo.errors import InvalidInput
 from zoo.training.recipe import Recipe
 
 LOOKED_AT = 20_000  # rows of a stream from which its kind and its mean are known
 CONVOLVED = 16  # pixels of the smaller side from which pictures get convolutions
 BATCHES = (128, 64, 32, 16)
-ENOUGH, FEW = 3000, 600  # updates: a batch is as large as leaves so many, and fewer than the second are said
+ENOUGH, FEW = 3000, 600  # updates: batches and passes are such as leave so many; fewer than the second are said
+MOST_EPOCHS = 200
 TABLE_UNITS = (64, 64)
 
 
@@ -20,8 +20,8 @@ def suggest(name, data, likelihood=None, recipe=None):
 
     Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
     Sequences and tables of 0 and 1 are taken as they are, other numbers are normal, sounds a mixture of normals.
-    Of one's own data, pictures from 16x16 on get convolutional networks, tables small ones, and few rows small batches;
-    named data sets keep the defaults of the model.
+    Of one's own data, pictures from 16x16 on get convolutional networks, tables small ones, and few rows smaller
+    batches and more passes; named data sets keep the defaults of the model.
 
     Args:
         data: of a preset: "name" and what else `zoo.data.open_source` takes, "limit".
@@ -52,7 +52,7 @@ def suggest(name, data, likelihood=None, recipe=None):
     if LENGTH not in arrays and with_classes:
         known = source.num_classes or (len(source.classes) if source.classes else None)
         config["num_classes"] = known or check_labels(arrays[LABELS], None, source.said)
-    return config, {} if source.streamed or not own else batch_for(part.count, recipe or {})
+    return config, {} if source.streamed or not own else passes_for(part.count, recipe or {})
 
 
 def of_numbers(source, own):
@@ -72,17 +72,17 @@ def for_table(columns, arguments):
     return found
 
 
-def batch_for(rows, recipe):
-    """{"batch_size"} that leaves a training on so many rows enough updates; {} where one is asked for."""
-    try:
-        epochs = Recipe.of(recipe).epochs
-    except InvalidInput:  # which is said where the recipe is made
+def passes_for(rows, asked):
+    """{"batch_size", "epochs"} that leave a training on so many rows enough updates, as far as they are not `asked`."""
+    if {"batch_size", "steps_per_epoch"} & asked.keys() or not isinstance(asked.get("epochs", 1), int):
         return {}
-    if "batch_size" in recipe or "steps_per_epoch" in recipe:
-        return {}
+    epochs = asked.get("epochs", Recipe.epochs)
     fitting = [size for size in BATCHES if epochs * (rows // size) >= ENOUGH]
     size = max(1, min(rows, fitting[0] if fitting else BATCHES[-1]))
-    return {} if size == BATCHES[0] else {"batch_size": size}
+    found = {"batch_size": size} if size != Recipe.batch_size else {}
+    if "epochs" not in asked and not fitting:
+        found["epochs"] = min(MOST_EPOCHS, -(-ENOUGH // (rows // size)))
+    return found
 
 
 def said_of(model, recipe, steps):
