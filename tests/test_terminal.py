@@ -118,3 +118,35 @@ def test_words_have_no_brackets():
     assert words({"name": "mlp", "hidden_units": [64, 32], "gated": True}) == "mlp (hidden_units 64 32, gated yes)"
     assert words({"train": 10, "test": 5}) == "train 10, test 5"
     assert table([("a", "x " * 60), ("bcd", "y")])[-1] == "bcd  y"
+
+
+def test_wrote_says_what_is_in_the_file_and_what_it_replaced(zoo, run_folder, tmp_path):
+    path = tmp_path / "a.png"
+    said = f"reconstructions of {run_folder}. Test images in the upper row, their reconstructions below.\n"
+    assert zoo("reconstruct", run_folder, "--output", path)[1] == f"wrote {path}: {said}"
+    assert zoo("reconstruct", run_folder, "--output", path)[1] == (
+        f"wrote {path} (in place of the one that was there): {said}"
+    )
+    assert "x [3, 8, 8, 1]" in zoo("sample", run_folder, "--count", 3, "--output", tmp_path / "a.npz")[1]
+
+
+def test_sound_is_turned_down_and_never_clipped(tmp_path, capsys):
+    import numpy as np
+
+    from zoo.cli.played import LOUDEST, write_played
+    from zoo.data import read_wav, write_wav
+
+    class Subject:
+        is_music, rate = False, 8000
+
+    loud, soft = 3.0 * np.sin(np.arange(4000.0))[:, None], 0.1 * np.sin(np.arange(4000.0))[:, None]
+    write_played(tmp_path / "loud.wav", Subject, [loud], "a tone")
+    said = capsys.readouterr().out
+    assert "a tone; its peak, 3, is turned down to 0.5 of full scale" in said
+    samples, _ = read_wav(tmp_path / "loud.wav")
+    np.testing.assert_allclose(samples, loud.ravel() * LOUDEST / np.abs(loud).max(), atol=1e-4)
+    write_played(tmp_path / "soft.wav", Subject, [soft], "a tone")
+    assert "turned down" not in capsys.readouterr().out
+    np.testing.assert_allclose(read_wav(tmp_path / "soft.wav")[0], soft.ravel(), atol=1e-4)
+    write_wav(tmp_path / "beyond.wav", loud.ravel(), 8000)
+    np.testing.assert_allclose(read_wav(tmp_path / "beyond.wav")[0], loud.ravel() / np.abs(loud).max(), atol=1e-4)

@@ -9,7 +9,7 @@ import typer
 
 from zoo import index
 from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
-from zoo.cli.arrays import in_batches, is_array, target, write_arrays
+from zoo.cli.arrays import in_batches, is_array, saying, target, write_arrays
 from zoo.cli.checks import check_picture, check_source
 from zoo.cli.pipelines import EXTRA, Runner, check_draws, check_plain, run_pipeline
 from zoo.cli.played import PLAYED, write_draws
@@ -126,8 +126,8 @@ def subject_of(name, source=None):
 def write(path, arrays):
     """Write arrays and say so."""
     arrays = arrays if path.suffix == ".npz" else dict([*arrays.items()][:1])
-    write_arrays(path, arrays)
-    typer.echo(f"wrote {path}: {', '.join(f'{name} {list(array.shape)}' for name, array in arrays.items())}")
+    with saying(path, ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())):
+        write_arrays(path, arrays)
 
 
 @app.command()
@@ -173,5 +173,6 @@ def picture(name, kind, output, source=None, **settings):
     import_tensorflow()
     from zoo.pictures import draw
 
-    draw(name, kind, output, source, **settings)
-    typer.echo(f"wrote {output}")
+    about = next(entry.about for entry in index.entries("pictures") if entry.name == kind)
+    with saying(output, f"{kind} of {name}. {about if source is None else about.replace('est images', 'hese images')}"):
+        draw(name, kind, output, source, **settings)
