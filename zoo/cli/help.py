@@ -7,7 +7,7 @@ from typer.core import TyperGroup
 from zoo import index
 
 TASKS = {
-    "Train": ("train", "evaluate", "new"),
+    "Train": ("train", "evaluate", "doctor", "new"),
     "Look": ("list", "info", "plot", "demo"),
     "Use": ("sample", "reconstruct", "interpolate", "continue", "encode", "score"),
     "Export": ("export",),
