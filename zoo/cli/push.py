@@ -44,7 +44,7 @@ def push(
 def fill(home, name, address):
     """Make a folder of all that is shared of a model."""
     from zoo.export import export_saved_model, export_tflite
-    from zoo.pretrained.hub import hub_page
+    from zoo.pretrained.hub import hub_page, write_keras_files
 
     source = locate(name)
     card, weights = {**read_card(source), "name": home.name}, fetch(source)
@@ -54,6 +54,7 @@ def fill(home, name, address):
         shutil.copy(log, home)
     write_json(home / "card.json", card)
     model = load(home)
+    write_json(home / "card.json", {**card, "weights": write_keras_files(model, home, weights.name)})
     export_saved_model(model, home, version=1)
     try:
         export_tflite(model, home / f"{home.name}.tflite")

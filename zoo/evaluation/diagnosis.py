@@ -3,7 +3,6 @@
 Each check gives (what was seen, with its number; the cure), or None where nothing is wrong or nothing can be said.
 """
 
-import contextlib
 import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -116,9 +115,7 @@ def measured(model, data):
         likelihood = model.likelihoods(latents, model.condition_of(fields))[field]
         code = next(iter(located.values()))
         found |= {"mean": likelihood.mean(), **({"code": code} if code.shape.rank == 2 else {})}
-        with contextlib.suppress(NotImplementedError):  # of mixtures of levels
-            found["spread"] = likelihood.stddev()
-        return found
+        return found | deviation(likelihood)
 
     found = tf.nest.map_structure(lambda value: np.asarray(value, float), numbers(batch.fields))
     shapes = [spec.shape for spec in model.latent_spec.values()]
@@ -132,6 +129,15 @@ def measured(model, data):
         "log_likelihood": float(found["log_likelihood"].mean()),
         "shares": tuple(float(value.mean()) for value in found["shares"]),
     }
+
+
+@tf.autograph.experimental.do_not_convert
+def deviation(likelihood):
+    """{"spread": [N, ...]}, the standard deviation; {} of a mixture of levels, which says none."""
+    try:
+        return {"spread": likelihood.stddev()}
+    except NotImplementedError:
+        return {}
 
 
 def kl_not_finite(seen):
