@@ -88,7 +88,7 @@ MISTAKES = {
     "preset's key": (["train", "--preset", "PRESET.json"], "did you mean recipe"),
     "no preset file": (["train", "--preset", "nothing.json"], "no file nothing.json"),
     "two things to train": (["train", "vae", "--preset", "vae_mnist"], "one of them"),
-    "nothing to resume": (["train", "--resume", "--output", "no_such_run"], "run.json"),
+    "nothing to resume": (["train", "--resume", "no_such_run"], "run.json"),
     "resume with settings": (["train", "--resume", "runs/a", "--dataset", "mnist"], "so --dataset cannot"),
     "a run that is not there": (["train", "--resume", "runs/a"], "runs/a/run.json"),
     "another option's value": (["train", "vae", "--recipe", "epochs"], "--recipe takes"),
@@ -104,7 +104,7 @@ MISTAKES = {
     "callback": (["train", "vae", "--recipe", "callbacks=wandbb"], "did you mean wandb"),
     "new name": (["new", "vae"], "a model 'vae' already"),
     "no value": (["train", "vae", "--set", "latent_dim"], "key=value"),
-    "size": (["train", "vae", "--set", "latent_dim=-1"], "latent_dim"),
+    "size": (["train", "vae", "--set", "latent_dim=-1"], "--latent-dim must"),
     "kind of value": (["train", "vae", "--set", "beta=high"], "vae"),
     "part": (["train", "vae", "--set", "encoder=mpl"], "mlp"),
     "part's argument": (["train", "vae", "--set", "encoder.hiden_units=[3]"], "hidden_units"),
@@ -161,7 +161,7 @@ def test_a_mistake_about_a_run_is_one_line(zoo, run_folder, tmp_path):
         (["train", "--resume", run_folder, "--epochs", "1"], "--epochs must be at least the 2"),
         (["sample", run_folder, "--output", run_folder / "card.json" / "a.png"], "card.json"),
     ):
-        output = [] if "--output" in arguments or arguments[0] == "evaluate" else ["--output", tmp_path / "a.png"]
+        output = [] if {"--output", "--resume", "evaluate"} & set(arguments) else ["--output", tmp_path / "a.png"]
         code, _, lines = zoo(*arguments, *output)
         assert code == 2, (arguments, lines)
         assert len(lines) == 1, lines
@@ -176,7 +176,7 @@ def test_train_writes_a_run_that_is_refused_resumed_and_overwritten(zoo, tmp_pat
     log = (run / "log.csv").read_text()
     code, _, lines = zoo(*train)
     assert (code, len(lines)) == (2, 1)
-    code, out, _ = zoo("train", "--resume", "--output", run)
+    code, out, _ = zoo("train", "--resume", run)
     assert code == 0
     assert str(run) in out
     assert (run / "log.csv").read_text() == log, "a finished run has nothing left to train"
@@ -226,7 +226,7 @@ def test_interrupted_training_says_how_to_go_on(zoo, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "train", interrupted)
     code, _, lines = zoo("train", "vae", "--output", tmp_path / "run")
     assert code == 130
-    assert lines == [f"zoo: interrupted; `zoo train --resume --output {tmp_path / 'run'}` goes on from the last epoch"]
+    assert lines == [f"zoo: interrupted; `zoo train --resume {tmp_path / 'run'}` goes on from the last epoch"]
 
 
 def test_lists_can_be_parsed(zoo):
@@ -250,7 +250,7 @@ def test_info_knows_models_data_sets_and_runs(zoo, run_folder):
     assert "p(x | z)" in zoo("info", "vae")[1]
     assert json.loads(zoo("info", "digits", "--json")[1])["shape"] == [8, 8, 1]
     assert json.loads(zoo("info", run_folder, "--json")[1])["model"] == "vae"
-    assert "model: vae" in zoo("info", run_folder)[1]
+    assert "vae on digits, 2 epochs" in zoo("info", run_folder)[1]
 
 
 def test_info_says_what_sets_a_model_apart_and_what_that_is(zoo):

@@ -137,7 +137,7 @@ def test_the_version_is_the_package_s(zoo):
 def test_an_empty_list_says_so(zoo):
     for kind in ([], ["--pretrained"], ["--recipes"], ["--parts"]):
         code, out, _ = zoo("list", *kind, "nothing*")
-        assert code == 0 and out == "nothing is called like 'nothing*'\n"
+        assert code == 0 and out.startswith("nothing is called like 'nothing*'")
     assert json.loads(zoo("list", "nothing*", "--json")[1]) == []
 
 
@@ -154,7 +154,7 @@ def test_a_run_goes_on_for_longer_as_if_it_had_always_been_so_long(zoo, run_fold
     assert logs[0] == logs[1]
     card = json.loads((short / "card.json").read_text())
     assert (card["epochs_trained"], card["recipe"]["epochs"]) == (4, 4)
-    assert zoo("train", "--resume", "--output", short)[0] == 0, "the longer run is what goes on from now on"
+    assert zoo("train", "--resume", short)[0] == 0, "the longer run is what goes on from now on"
 
 
 def test_errors_of_the_system_are_words(zoo, run_folder, tmp_path):

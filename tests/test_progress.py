@@ -12,7 +12,7 @@ from support import random_batch, small
 
 from zoo.quiet import waiting
 from zoo.training import Progress
-from zoo.training.progress import duration, words
+from zoo.training.progress import duration, fitting, words
 
 LINE = r"1/2  ELBO (-\d+\.\d) \(val (-\d+\.\d)\)  KL (\S+)  rec (\S+)  units \d/3  \d+\.\d s"
 
@@ -103,3 +103,28 @@ def test_a_run_prints_its_epochs_unless_it_is_told_not_to(tmp_path, capsys):
     assert "1/1  ELBO" in capsys.readouterr().out
     train(tmp_path / "quiet", preset, verbose=False)
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("name", ["vae", "lvae", "deep_vae", "m1_m2", "jmvae", "vrnn", "kl_autoencoder", "hvi_vae"])
+def test_an_epoch_s_line_fits_into_a_terminal(name):
+    model = small(name, penalties=["mmd"]) if name in ("vae", "lvae") else small(name)
+    units = {metric.name: metric.total.shape[0] for metric in model.unit_metrics.values() if metric.total is not None}
+    large = {"loss": 12340.5, "elbo": -12345.6, "val_elbo": -12345.6, "kl": 1234.5, "reconstruction": -11111.1}
+    steps = {"elbo_per_step": -123.4567, "val_elbo_per_step": -123.4567} if "steps" in model.offers else {}
+    logs = {**dict.fromkeys(model.term_metrics, 12345.6), **large, **steps, **units}
+    line = fitting(["100/100", *words(model, {**logs, "skipped": 2.0}), "10:00 min"])
+    assert "\n" not in line and line.startswith("100/100  ") and line.endswith("min")
+    assert len(line) <= 80, line
+
+
+def test_units_of_many_levels_are_counted_together():
+    model = small("lvae", latent_dims=(4, 3, 2, 1), hidden_units=(5, 5, 5))
+    logs = {"loss": 1.0, "elbo": -1.0, **{metric.name: 0.0 for metric in model.unit_metrics.values()}}
+    assert "units 0/10" in list(words(model, logs))
+
+
+def test_a_notebook_s_line_is_written_anew_without_widgets(monkeypatch, capsys):
+    monkeypatch.setattr("zoo.training.progress.in_notebook", lambda: True)
+    lines, _ = fitted(small("vae"), capsys, batch_size=5)
+    said = "\n".join(lines)
+    assert "4/4" in said and any(line.split("\r")[-1].startswith("1/2  ELBO") for line in said.split("\n"))

@@ -73,11 +73,11 @@ def test_a_picture_shows_the_colours(images):
 
 
 def test_train_models_colours_as_levels(images, tmp_path):
-    from zoo.training.data import suggest_config
+    from zoo.training.defaults import suggest
 
     np.savez(tmp_path / "colours.npz", x=images)
-    config = suggest_config("vae", {"name": str(tmp_path / "colours.npz")})
-    assert config == {"data_shape": [32, 32, 3], "likelihood": "discretized_logistic"}
+    config, _ = suggest("vae", {"name": str(tmp_path / "colours.npz")})
+    assert config == {"data_shape": [32, 32, 3], "likelihood": "discretized_logistic", "encoder": "conv"}
 
 
 @pytest.mark.parametrize("name", ["vae", "deep_vae"])

@@ -4,6 +4,7 @@ import pathlib
 import textwrap
 
 from zoo import index, pretrained
+from zoo.cli.words import digits
 from zoo.data import describe_dataset, list_datasets
 from zoo.data.tfds.catalogue import DATASETS
 from zoo.errors import choose
@@ -147,7 +148,8 @@ def linked(text, where, name=None):
 
 
 def estimate(metric):
-    return f"{metric['value']:.2f} ± {metric['standard_error']:.2f}"
+    """A number of a card with its standard error, in the digits that this allows."""
+    return digits(metric["value"], metric["standard_error"])
 
 
 def size(card):

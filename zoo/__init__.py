@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zoo.data import load_semi_supervised as load_semi_supervised
     from zoo.evaluation import annealed_importance as annealed_importance
     from zoo.evaluation import compare as compare
+    from zoo.evaluation import diagnose as diagnose
     from zoo.evaluation import evaluate as evaluate
     from zoo.evaluation import features as features
     from zoo.evaluation import sample_posterior as sample_posterior
@@ -35,6 +36,7 @@ _HOME = {
     "features": "zoo.evaluation",
     "evaluate": "zoo.evaluation",
     "compare": "zoo.evaluation",
+    "diagnose": "zoo.evaluation",
     "annealed_importance": "zoo.evaluation",
     "sample_posterior": "zoo.evaluation",
     "export_saved_model": "zoo.export",

@@ -4,6 +4,7 @@
 """
 
 import fnmatch
+import os
 from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
@@ -11,6 +12,7 @@ import tensorflow as tf
 import zoo.models  # noqa: F401  (registers them)
 from zoo import plugins
 from zoo.errors import InvalidInput, choose
+from zoo.lazy import deferred
 from zoo.registry import MODELS, check_arguments
 from zoo.settings import python
 
@@ -30,11 +32,13 @@ def model_class(name):
     return choose("model", name, {**dict.fromkeys(plugins.known()), **MODELS})
 
 
-def create(name: str, **config: Any) -> "LatentVariableModel":
-    """An untrained, built Keras model.
+def create(name: str, weights: str | os.PathLike | None = None, **config: Any) -> "LatentVariableModel":
+    """A built Keras model, untrained or with `weights`.
 
     Args:
         name: a registry name, see `list_models`.
+        weights: None for an untrained model; or a pretrained name, a folder, "hf://user/name", whose card then says the
+            arguments that `config` does not; or a .weights.h5 or .keras file of Keras.
         **config: the arguments of the model's class (`help(type(model))` lists them), such as `latent_dim=32`,
             `encoder={"name": "conv", "filters": [32, 64]}`, `likelihood="normal"`, `bound="iwae"`, `num_samples=5`.
             Encoders and decoders may be any serialisable Keras layers.
@@ -51,6 +55,8 @@ def create(name: str, **config: Any) -> "LatentVariableModel":
     Raises:
         InvalidInput: (a `ValueError`) unknown name or argument, or a value out of range; the nearest names are offered.
     """
+    if weights is not None:
+        return deferred("zoo.pretrained.presets", "with_weights")(name, weights, config)
     cls, defaults = model_class(name)
     for argument in config.keys() & cls.retired.keys():
         raise InvalidInput(f"model {name!r} takes no argument {argument!r} any more: {cls.retired[argument]}")

@@ -20,6 +20,15 @@ def attributes(package, homes):
     return find, lambda: sorted(homes)
 
 
+def deferred(module, name):
+    """The function `name` of a module above, which is imported when it is called."""
+
+    def call(*args, **kwargs):
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call
+
+
 class Deferred(NamedTuple):
     """Stands in Keras' register of classes for one whose module is not imported yet."""
 

@@ -5,6 +5,7 @@ from zoo.cli import (  # noqa: F401
     continue_,
     datasets,
     demo,
+    doctor,
     encode,
     evaluate,
     export,

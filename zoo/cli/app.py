@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 
 from zoo import __version__
+from zoo.cli.help import ByTask, right_option
 from zoo.errors import InvalidInput, WorkerLost, printable, reason
 from zoo.quiet import quiet_stderr, waiting
 
 app = typer.Typer(
+    cls=ByTask,
     help="Variational autoencoders: train, evaluate, look at and export them.",
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,14 +54,11 @@ def root(
 
 
 def show(content, as_json, empty="there is none"):
-    """Print a dict or list: as JSON, or a line an entry, and where there is none the line `empty`."""
+    """Print what JSON can hold as such, or a list as a line an entry, and where there is none the line `empty`."""
     if as_json:
         typer.echo(json_module.dumps(content, indent=1))
     elif not content:
         typer.echo(empty)
-    elif isinstance(content, dict):
-        for key, value in content.items():
-            typer.echo(printable(f"{key}: {value}"))
     else:
         for entry in content:
             typer.echo(printable(str(entry)))
@@ -88,7 +87,7 @@ def main(arguments=None):
     try:
         sys.exit(app(arguments or ["--help"], prog_name="zoo", standalone_mode=False))
     except USAGE_ERROR as error:
-        fail(error.format_message(), 2)
+        fail(wrong_usage(error, arguments[0]), 2)
     except InvalidInput as error:
         fail(with_options(str(error), arguments[0]), 2)
     except OSError as error:
@@ -97,6 +96,14 @@ def main(arguments=None):
         fail(error, 1)
     except KeyboardInterrupt:
         fail("interrupted", INTERRUPTED)
+
+
+def wrong_usage(error, command):
+    """What is wrong with a command line; of an option that the command has not also which one it may be."""
+    found = typer.main.get_command(app).commands.get(command)
+    if found is None or not getattr(error, "option_name", None) or not hasattr(error, "possibilities"):
+        return error.format_message()
+    return f"{command} has no option {error.option_name}{right_option(error.option_name, found)}"
 
 
 def with_options(message, command):

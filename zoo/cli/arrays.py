@@ -1,8 +1,10 @@
 """Arrays in and out of commands: a user's own examples batch by batch, and files of NumPy."""
 
+import contextlib
 import pathlib
 
 import numpy as np
+import typer
 
 from zoo.errors import InvalidInput, choose
 from zoo.files import atomic
@@ -39,6 +41,15 @@ def write_arrays(path, arrays):
             np.savez(file, **arrays)
         else:
             np.save(file, *arrays.values())
+
+
+@contextlib.contextmanager
+def saying(path, what):
+    """Say that a file is written, what is in it, and whether it takes the place of another; `what` may be called."""
+    there = pathlib.Path(path).exists()
+    yield
+    replaced = " (in place of the one that was there)" if there else ""
+    typer.echo(f"wrote {path}{replaced}: {what() if callable(what) else what}")
 
 
 def in_batches(function, fields):

@@ -32,5 +32,5 @@ def continue_(
     inputs = subject.unlabelled(None)
     x = inputs.pop("x")
     added = np.asarray(subject.model.continue_sequence(x, steps, seed=seed, **inputs))[0]
-    write_played(output, subject, [np.concatenate([x[0], added])])
-    typer.echo(f"wrote {output}: {len(x[0])} frames of {file.name}, then {len(added)} of {name}")
+    said = f"{len(x[0])} frames of {file.name}, then {len(added)} of {name}"
+    write_played(output, subject, [np.concatenate([x[0], added])], said)

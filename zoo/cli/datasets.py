@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Json, app, import_tensorflow, show, sides
+from zoo.cli.checks import check_source
 from zoo.data import describe_dataset, list_datasets, prepare_dataset
 
 
@@ -24,6 +25,7 @@ def datasets(
 ):
     """List the data sets, or prepare one, or check your own. Example: zoo datasets --check photos/ --size 64x64"""
     if check:
+        check_source(check)
         import_tensorflow()
         from zoo.data.understood import describe_source, in_lines
 

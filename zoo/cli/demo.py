@@ -21,6 +21,10 @@ TRAINED_ON_DIGITS = {
     "recipe": {"epochs": 40, "batch_size": 64, "learning_rate": 2e-3, "schedule": "cosine", "steps_per_execution": 7},
 }
 SHOWN = "vae_mnist"
+NEXT = """\
+  zoo doctor {folder}/digits                          what is right and wrong with the run
+  zoo train vae --dataset PHOTOS/ --output runs/mine   on a folder of your own pictures
+  zoo list --pretrained mnist                          what else can be loaded"""
 
 
 @app.command()
@@ -29,7 +33,7 @@ def demo(
         "zoo_demo"
     ),
 ):
-    """Train, load, draw, export and verify, without a network, in a few minutes. Example: zoo demo"""
+    """Train, load, draw, export and verify in a few minutes, offline. Example: zoo demo"""
     import_tensorflow()
     run(output)
 
@@ -47,7 +51,9 @@ def run(folder):
     trained, history = training.train(folder / "digits", TRAINED_ON_DIGITS, overwrite=True)
     elbo = history.history["val_elbo"]
     say(f"   Validation ELBO {elbo[0]:.2f} -> {elbo[-1]:.2f} nats; the run is in {folder / 'digits'}.")
-    draw(folder / "digits", "samples", folder / "digits_samples.png")
+    for kind in ("reconstructions", "samples"):
+        draw(folder / "digits", kind, folder / f"digits_{kind}.png")
+    say(f"   What comes back of held-out digits is in {folder / 'digits_reconstructions.png'}, draws beside it.")
 
     say(f"2. Loading the pretrained {SHOWN}.")
     model = zoo.load(SHOWN)
@@ -63,7 +69,8 @@ def run(folder):
     tflite = folder / f"{SHOWN}.tflite"
     zoo.export_tflite(model, tflite, overwrite=True)
     report(require_equal(verify_tflite(model, tflite), tflite), tflite, say)
-    say(f"Done. Everything is in {folder.resolve()}; start with {SHOWN}_samples.png.")
+    say(f"Done. Everything is in {folder.resolve()}; start with digits_reconstructions.png. Next:")
+    say(NEXT.format(folder=folder))
 
 
 def report(differences, path, say):

@@ -26,7 +26,9 @@ def encode(
     key: Key = None,
     column: Column = None,
 ):
-    """Write the codes of your images, or of the test images: where q(z | x) lies, and how wide it is.
+    """Write the codes of your images, or of the test images.
+
+    A code is where q(z | x) lies, and how wide it is.
 
     Example: zoo encode vae_mnist --input digits/ --output codes.npz
 

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import Json, Name, Seed, app, import_tensorflow, show
-from zoo.errors import InvalidInput
-from zoo.pretrained import is_elsewhere
+from zoo.cli.checks import check_source
+from zoo.errors import InvalidInput, check_positive
+from zoo.pretrained import is_elsewhere, locate
 from zoo.settings import OF_FILES, without
 
 EVERY = 60  # seconds between the lines that take the place of a bar
@@ -40,7 +41,9 @@ def evaluate(
     seed: Seed = 0,
     json: Json = False,
 ):
-    """Measure NLL, ELBO, KL, active units, errors, and which latents are unused; or, by annealed chains, NLL alone.
+    """Measure NLL, ELBO, KL, active units, errors, unused latents.
+
+    With --ais the NLL alone, by annealed chains.
 
     Example: zoo evaluate vae_mnist --num-samples 5000
 
@@ -54,11 +57,15 @@ def evaluate(
         raise InvalidInput("--refine goes with the plain evaluation: leave out --ais and --versus")
     if precision != "float32" and (versus or ais or refine is not None):
         raise InvalidInput("--precision goes with the plain evaluation: leave out --ais, --refine and --versus")
+    check_positive(num_samples=num_samples)
+    home = locate(name)
+    if versus:
+        locate(versus)
+    check_source(dataset)
     import_tensorflow()
     from zoo import evaluation, pretrained
     from zoo.pretrained import cards
 
-    home = pretrained.locate(name)
     model, card = pretrained.load(home), pretrained.read_card(home)
     data = card["data"] if dataset is None else {**without(card["data"], OF_FILES), "name": dataset}
     limit = 100 if ais and limit is None else limit

@@ -25,14 +25,14 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a TFLite file.")] = False,
 ):
     """Export for TF Serving or phones. Example: zoo export vae_mnist --format tflite --output exports"""
-    import_tensorflow()
-    import zoo
-    from zoo.export import verify as check
-
     choose("format", format, {"saved_model": 0, "tflite": 0})
     if endpoint and format != "tflite":
         raise InvalidInput("--endpoint is for TFLite files: a SavedModel has every endpoint")
     home = locate(name)
+    import_tensorflow()
+    import zoo
+    from zoo.export import verify as check
+
     model = zoo.load(home)
     base = output / home.resolve().name
     if format == "saved_model":

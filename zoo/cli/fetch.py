@@ -16,7 +16,9 @@ def fetch(
     all_: Annotated[bool, typer.Option("--all", help="Every model of `zoo list --pretrained`.")] = False,
     json: Json = False,
 ):
-    """Fetch weights into the cache (ZOO_CACHE), from the mirror (ZOO_MIRROR), where they are not here already.
+    """Fetch weights for later, when there may be no network.
+
+    They come from the mirror (ZOO_MIRROR) into the cache (ZOO_CACHE), where they are not here already.
 
     Example: zoo fetch vae_mnist lvae_mnist
     """

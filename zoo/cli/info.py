@@ -8,11 +8,12 @@ import typer
 
 from zoo import index, plugins
 from zoo.cli.app import Json, app, import_tensorflow, show
+from zoo.cli.words import card_lines, table, words
 from zoo.data import describe_dataset, list_datasets
 from zoo.errors import InvalidInput, nearest
 from zoo.pretrained import is_elsewhere, list_recipes, read_card
 
-WIDTH = 100
+WIDTH = 80
 
 
 @app.command()
@@ -20,11 +21,13 @@ def info(
     name: Annotated[str, typer.Argument(help="A pretrained model or run, a data set, a model, a part, a recipe key.")],
     json: Json = False,
 ):
-    """Show what is known of a model, a part, a data set, a run or a recipe's key. Example: zoo info vae_mnist"""
+    """Show what is known of a model, a part, data, a run, a setting. Example: zoo info vae_mnist"""
     if name in list_recipes() or is_elsewhere(name) or pathlib.Path(name, "card.json").is_file():
-        return show(read_card(name), json)
+        card = read_card(name)
+        return show(card if json else card_lines(card), json)
     if name in list_datasets():
-        return show(describe_dataset(name), json)
+        found = describe_dataset(name)
+        return show(found if json else table([(key, words(value)) for key, value in found.items()]), json)
     found = [*registered(name), *of_recipes(name)]
     if not found:
         entries = everything()
@@ -92,7 +95,7 @@ def argument_lines(arguments):
     lines = []
     for name, (default, about) in arguments.items():
         lines += [
-            f"  {name} = {default!r}",
+            f"  {name} = {words(default) if isinstance(default, dict) else repr(default)}",
             *textwrap.wrap(about, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6),
         ]
     return "\n".join(lines)

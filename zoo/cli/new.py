@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import app, import_tensorflow
+from zoo.cli.checks import check_model
 from zoo.errors import InvalidInput, OutputExists
 from zoo.files import write_bytes
 from zoo.pretrained import list_recipes
@@ -102,12 +103,13 @@ def new(
     name: Annotated[str, typer.Argument(help="What the model is called: lower-case letters, digits and _.")],
     start: Annotated[str, typer.Option("--from", help="The model kind that it is a variant of.")] = "vae",
 ):
-    """Write a model of your own and its test, to start from, into this folder. Example: zoo new my_vae --from vae
+    """Write a model of your own and its test, to start from. Example: zoo new my_vae --from vae
 
-    Where the folder belongs to a package the model becomes a module of it.
+    They come into this folder. Where it belongs to a package the model becomes a module of it.
     """
     path = module_path(name)
     check_name(name, path)
+    check_model(start)
     import_tensorflow()
     from zoo.creation import model_class
 

@@ -9,7 +9,8 @@ import typer
 
 from zoo import index
 from zoo.cli.app import Input, Name, Seed, app, import_tensorflow
-from zoo.cli.arrays import in_batches, is_array, target, write_arrays
+from zoo.cli.arrays import in_batches, is_array, saying, target, write_arrays
+from zoo.cli.checks import check_picture, check_source
 from zoo.cli.pipelines import EXTRA, Runner, check_draws, check_plain, run_pipeline
 from zoo.cli.played import PLAYED, write_draws
 from zoo.errors import InvalidInput, check_positive
@@ -43,9 +44,11 @@ def sample(
     ] = None,
     runner: Runner = None,
 ):
-    """Draw images, as a picture or as the array x (with labels y); or music and sound, as files to play.
+    """Draw images, music or sound, as a picture, arrays or to play.
 
-    Draws of music come one after another in one file. Example: zoo sample vae_mnist --count 64
+    Arrays are x, with labels y where the model has them; draws of music come one after another in one file.
+
+    Example: zoo sample vae_mnist --count 64
 
     Any number of rows: zoo sample vae_mnist --count 1000000 --output draws/ --runner DirectRunner
     """
@@ -95,7 +98,9 @@ def reconstruct(
     format: Format = None,
     count: Annotated[int | None, typer.Option(help="How many; 10 in a picture, all in arrays, if not said.")] = None,
 ):
-    """Show your images, or test images, above their reconstructions; or write both as arrays.
+    """Show your images, or test images, above their reconstructions.
+
+    Both are written as arrays where --output says so.
 
     Example: zoo reconstruct vae_mnist --input digits/ --output reconstructions.png
     """
@@ -110,17 +115,19 @@ def reconstruct(
 
 def subject_of(name, source=None):
     """A pretrained model or a run with its data."""
+    home = locate(name)
+    check_source(source)
     import_tensorflow()
     from zoo.pictures import Subject
 
-    return Subject(locate(name), source)
+    return Subject(home, source)
 
 
 def write(path, arrays):
     """Write arrays and say so."""
     arrays = arrays if path.suffix == ".npz" else dict([*arrays.items()][:1])
-    write_arrays(path, arrays)
-    typer.echo(f"wrote {path}: {', '.join(f'{name} {list(array.shape)}' for name, array in arrays.items())}")
+    with saying(path, ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())):
+        write_arrays(path, arrays)
 
 
 @app.command()
@@ -161,8 +168,11 @@ def draw_all(home):
 
 def picture(name, kind, output, source=None, **settings):
     """Draw one kind of picture of a pretrained model, and say where it is."""
+    check_picture(name, kind)
+    check_source(source)
     import_tensorflow()
     from zoo.pictures import draw
 
-    draw(name, kind, output, source, **settings)
-    typer.echo(f"wrote {output}")
+    about = next(entry.about for entry in index.entries("pictures") if entry.name == kind)
+    with saying(output, f"{kind} of {name}. {about if source is None else about.replace('est images', 'hese images')}"):
+        draw(name, kind, output, source, **settings)

@@ -38,6 +38,7 @@ def run_pipeline(name, endpoint, output, runner, options, input=None, key=None, 
     check_runner(runner, options)
     if endpoint != "sample" and input is None:
         raise InvalidInput(f"--runner takes rows from --input 'PATTERN', such as 'rows/*.parquet' for zoo {endpoint}")
+    home = locate(name)
     import_tensorflow()
     from zoo import load
     from zoo.pretrained import read_card
@@ -45,7 +46,6 @@ def run_pipeline(name, endpoint, output, runner, options, input=None, key=None, 
     with quiet_beam():
         from zoo.beam.pipeline import run
 
-    home = locate(name)
     model = load(home)
     if endpoint not in model.endpoints:
         raise InvalidInput(f"a {model.registry_name} has no {endpoint}; it has {', '.join(model.endpoints)}")

@@ -22,14 +22,17 @@ def push(
     address: Annotated[str, typer.Argument(help="Where to: hf://user/name.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a model that is there.")] = False,
 ):
-    """Share a model on the Hugging Face Hub: card, page, pictures, weights, SavedModel and TFLite.
+    """Share a model on the Hugging Face Hub.
 
-    Needs `pip install 'vae-zoo[hub]'` and a token: HF_TOKEN, or `hf auth login`. The Hub shows the card's numbers, and
-    others load it by zoo.load("hf://user/name"). Example: zoo push runs/a hf://me/my_vae
+    Card, page, pictures, weights, SavedModel and TFLite go there. Needs `pip install 'vae-zoo[hub]'` and a token:
+    HF_TOKEN, or `hf auth login`. The Hub shows the card's numbers, and others load it by zoo.load("hf://user/name").
+
+    Example: zoo push runs/a hf://me/my_vae
     """
     from zoo.pretrained.hub import connection, upload
 
     api = connection(address, overwrite)
+    locate(name)
     import_tensorflow()
     with tempfile.TemporaryDirectory() as scratch:
         home = pathlib.Path(scratch) / hub_name(address).split("/")[1]
@@ -41,7 +44,7 @@ def push(
 def fill(home, name, address):
     """Make a folder of all that is shared of a model."""
     from zoo.export import export_saved_model, export_tflite
-    from zoo.pretrained.hub import hub_page
+    from zoo.pretrained.hub import hub_page, write_keras_files
 
     source = locate(name)
     card, weights = {**read_card(source), "name": home.name}, fetch(source)
@@ -51,6 +54,7 @@ def fill(home, name, address):
         shutil.copy(log, home)
     write_json(home / "card.json", card)
     model = load(home)
+    write_json(home / "card.json", {**card, "weights": write_keras_files(model, home, weights.name)})
     export_saved_model(model, home, version=1)
     try:
         export_tflite(model, home / f"{home.name}.tflite")

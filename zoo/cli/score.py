@@ -27,8 +27,9 @@ def score(
     key: Key = None,
     column: Column = None,
 ):
-    """Give the ELBO and log p(x) of each of your images, or of the test images, in nats.
+    """Give the ELBO and log p(x) of each of your images, in nats.
 
+    Without --input those of the test images.
     Grey images are binarised first where the model's are, as in `zoo evaluate`.
 
     Example: zoo score vae_mnist --input digits/

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from zoo.cli.app import app, import_tensorflow, sides
+from zoo.cli.checks import check_source
 
 
 @app.command()
@@ -24,10 +25,13 @@ def shards(
     ] = None,
     column: Annotated[str | None, typer.Option(help="The column that holds the pictures.")] = None,
 ):
-    """Write data as TFRecord files of raw pixels, which training reads fastest, however many they are.
+    """Write data as TFRecord files, which training reads fastest.
+
+    They hold raw pixels, of any number of rows.
 
     Example: zoo shards photos/ --size 64x64 --output shards/
     """
+    check_source(source)
     import_tensorflow()
     from zoo.data import load_dataset, write_shards
 

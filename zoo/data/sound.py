@@ -109,10 +109,11 @@ def mended(content):
 
 
 def write_wav(path, samples, rate):
-    """Write samples [T] in [-1, 1] as 16-bit mono; what lies beyond is clipped."""
+    """Write samples [T] in [-1, 1] as 16-bit mono; where some lie beyond, all are turned down, and none clipped."""
     from scipy.io import wavfile
 
-    whole = np.round(np.clip(np.asarray(samples), -1, 1) * 32767).astype("int16")
+    samples = np.asarray(samples, "float64")
+    whole = np.round(samples / max(1.0, np.abs(samples).max(initial=0.0)) * 32767).astype("int16")
     with atomic(path) as temporary:
         wavfile.write(temporary, rate, whole)
 

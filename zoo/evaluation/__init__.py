@@ -3,6 +3,7 @@
 from zoo.evaluation import sequences  # noqa: F401
 from zoo.evaluation.annealing import annealed_importance
 from zoo.evaluation.codes import features
+from zoo.evaluation.diagnosis import Finding, diagnose
 from zoo.evaluation.importance import Estimator
 from zoo.evaluation.kept import Kept
 from zoo.evaluation.metrics import mean_and_error, per_example, summary
@@ -11,11 +12,13 @@ from zoo.evaluation.report import collapse_report, compare, evaluate, probe, sco
 
 __all__ = [
     "Estimator",
+    "Finding",
     "Kept",
     "PosteriorSamples",
     "annealed_importance",
     "collapse_report",
     "compare",
+    "diagnose",
     "evaluate",
     "features",
     "mean_and_error",

@@ -40,6 +40,11 @@ class LikelihoodHead(keras.layers.Layer):
         parts = cut(tf.cast(parameters, tf.float32), *[self.data_shape[-1]] * self.num_parameters)
         return self.independent(self.distribution(*parts), len(self.data_shape))
 
+    @property
+    def output_shape(self):
+        """Of what the distribution is over, for `model.summary()`."""
+        return (None, *self.data_shape)
+
     def initial_bias(self, mean):
         """The decoder's output bias [*decoder_shape] at which the mean of x is `mean` [*data_shape]."""
         return tf.concat([mean] + [tf.zeros_like(mean)] * (self.num_parameters - 1), -1)

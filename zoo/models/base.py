@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput, check_positive
+from zoo.lazy import deferred
 from zoo.models import saving, weights
 from zoo.models.guards import check_draws, check_keras
 from zoo.models.inputs import Inputs
@@ -20,6 +21,7 @@ from zoo.randomness import as_seed, seeded
 from zoo.registry import PENALTIES, check_classes
 from zoo.settings import python
 
+PRESETS = "zoo.pretrained.presets"
 BINARIZE = (None, "dynamic", "fixed")
 
 
@@ -281,6 +283,32 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
     # Files
 
     save_weights, load_weights, save = weights.save_weights, weights.load_weights, saving.save
+
+    @classmethod
+    def from_preset(cls, preset, load_weights=True, **config):
+        """A pretrained model of this class, as KerasHub's models have it; `zoo.load` takes those of any class.
+
+        Args:
+            preset: what `zoo.load` takes: a pretrained name, a folder, "hf://user/name".
+            load_weights: False gives the same model untrained.
+            **config: over the arguments of the card.
+
+        Raises:
+            InvalidInput: as `zoo.load`; the model is none of this class.
+        """
+        return deferred(PRESETS, "from_preset")(cls, preset, load_weights, **config)
+
+    def save_to_preset(self, preset_dir):
+        """Write a folder that `from_preset` and `zoo.load` read, in place of the model that is in it."""
+        deferred(PRESETS, "save_to_preset")(self, preset_dir)
+
+    def summary(self, *args, expand_nested=True, **kwargs):
+        """Keras' summary with the layers of the networks, and without the numbers of the optimiser."""
+        compiled, self.compiled = self.compiled, False
+        try:
+            super().summary(*args, expand_nested=expand_nested, **kwargs)
+        finally:
+            self.compiled = compiled
 
     def export(self, filepath=None, format="tf_saved_model", **kwargs):
         """Keras' export asks for one input and one output; the zoo's has every endpoint of a model."""

@@ -11,7 +11,7 @@ from zoo.data import LABELS, describe_dataset, list_datasets, load_fields, open_
 from zoo.data.load import arrays_of
 from zoo.data.midi import KEYS
 from zoo.data.tfds.catalogue import DATASETS
-from zoo.errors import InvalidInput
+from zoo.errors import InvalidInput, check_positive
 from zoo.files import LARGEST_JSON
 from zoo.pictures.canvas import save_figure, save_image
 from zoo.pretrained.store import check_preset, stage_name
@@ -117,7 +117,12 @@ class Subject:
             return load_fields(self.opened, self.model.data_spec, limit=count)
         data = self.card["data"]
         wanted = (labels or takes_labels(self.model.data_spec)) and data.get("label", True)
-        return arrays_of(open_source(data.get("name"), labels=wanted, like=data).split("test", count))
+        source = open_source(data.get("name"), labels=wanted, like=data)
+        if count is None or source.kind != "pictures" or not source.classes:
+            return arrays_of(source.split("test", count))
+        check_positive(count=count)
+        part = source.split("test")
+        return arrays_of(part.take(spread(part.count, count)))
 
     def class_name(self, value):
         """What a class is called: by the card, by the data set of its name, or by its number."""
@@ -186,3 +191,8 @@ class Subject:
             if name in inputs:
                 return name, self.model.data_spec[name].maximum + 1
         return None, 0
+
+
+def spread(rows, count):
+    """int [min(rows, count)]: rows of all classes of a folder, which stand one class behind the other."""
+    return np.linspace(0, rows - 1, min(rows, count)).round().astype(int)

@@ -23,6 +23,11 @@ class PosteriorHead(keras.layers.Layer):
     def build(self, shape):
         self.dense.build(self.flatten.compute_output_shape(shape))
 
+    @property
+    def output_shape(self):
+        """Of what the distribution is over, for `model.summary()`."""
+        return (None, self.latent_dim)
+
     def call(self, features):
         parameters = tf.cast(self.dense(self.flatten(features)), tf.float32)
         return self.distribution(parameters[:, : self.latent_dim], parameters[:, self.latent_dim :])

@@ -2,11 +2,20 @@
 
 import contextlib
 import math
+import pathlib
+import tempfile
+import zipfile
 
 from zoo.address import HOME
+from zoo.data import list_datasets
 from zoo.errors import InvalidInput, reason
+from zoo.files import sha256
 from zoo.pretrained.page import page
 from zoo.pretrained.places import hub_name
+
+IMAGES = "unconditional-image-generation"  # what the Hub calls the task
+KERAS_WEIGHTS = "model.weights.h5"  # of a .keras file
+WIDGETS = ("samples", "piano_roll", "waveform")
 
 
 def connection(address, overwrite=False):
@@ -53,18 +62,47 @@ def refusals(address):
         raise InvalidInput(f"{address} cannot be written: {reason(error)}") from error
 
 
+def write_keras_files(model, home, old):
+    """Write what a .keras file holds into a model's folder, so that `keras.saving.load_model` reads the folder.
+
+    Its weights take the place of those in the file `old`, with which `zoo.load` finds them.
+
+    Returns:
+        The entry "weights" of the card.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        path = pathlib.Path(scratch, "model.keras")
+        model.save(path)
+        with zipfile.ZipFile(path) as file:
+            file.extractall(home)
+    if old != KERAS_WEIGHTS:
+        (home / old).unlink()
+    content = (home / KERAS_WEIGHTS).read_bytes()
+    return {"file": KERAS_WEIGHTS, "sha256": sha256(content), "bytes": len(content)}
+
+
 def hub_page(home, card, address):
     """The README.md of a model on the Hub: the head that the Hub reads, then the model's page."""
-    return f"---\n{head(card)}---\n\n{page(home, card, address)}"
+    pictures = [f"{kind}.png" for kind in WIDGETS if (home / f"{kind}.png").exists()]
+    return f"---\n{head(card, *pictures[:1])}---\n\n{page(home, card, address)}"
 
 
-def head(card):
-    """The head of a page as YAML: the library, tags, and the model-index with every number of the card."""
+def head(card, picture=None):
+    """The head of a page as YAML: library, tags, data set, the numbers of the card, a picture that the Hub shows."""
     from huggingface_hub import ModelCardData
 
     tags = dict.fromkeys(["vae", card["model"], "tensorflow-probability", "vae-zoo"])
     results = list(eval_results(card)) or None
-    data = ModelCardData(library_name="keras", tags=list(tags), model_name=card["name"], eval_results=results)
+    known, image = card.get("data", {}).get("name") in list_datasets(), is_image(card)
+    data = ModelCardData(
+        library_name="keras",
+        tags=list(tags),
+        datasets=[card["data"]["name"]] if known else None,
+        pipeline_tag=IMAGES if image else None,
+        model_name=card["name"],
+        eval_results=results,
+        widget=[{"text": "draws", "output": {"url": picture}}] if picture else None,
+    )
     return data.to_yaml().rstrip("\n") + "\n"
 
 
@@ -73,11 +111,10 @@ def eval_results(card):
     from huggingface_hub import EvalResult
 
     data = str(card.get("data", {}).get("name", "?")).rstrip("/").rsplit("/", 1)[-1]
-    image = len(card["config"].get("data_shape", ())) == 3
     for name, metric in card.get("metrics", {}).items():
         if math.isfinite(metric["value"]):
             yield EvalResult(
-                task_type="unconditional-image-generation" if image else "other",
+                task_type=IMAGES if is_image(card) else "other",
                 dataset_type=data,
                 dataset_name=data,
                 dataset_split=card.get("evaluation", {}).get("split", "test"),
@@ -86,3 +123,8 @@ def eval_results(card):
                 metric_value=metric["value"],
                 metric_args={key: metric[key] for key in metric if key not in ("value", "of")} or None,
             )
+
+
+def is_image(card):
+    """Whether a model is one of images."""
+    return len(card["config"].get("data_shape", ())) == 3

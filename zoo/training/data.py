@@ -2,14 +2,9 @@
 
 import functools
 
-import numpy as np
-
-from zoo.creation import model_class
 from zoo.data import (
     LABELS,
-    LENGTH,
     check_dataset,
-    check_labels,
     describe_dataset,
     list_datasets,
     open_source,
@@ -17,51 +12,12 @@ from zoo.data import (
 )
 from zoo.data.batches import Order, batches
 from zoo.data.division import EmptyPart
-from zoo.data.load import arrays_of
 from zoo.data.semi_supervised import few_labels
 from zoo.errors import InvalidInput
 from zoo.quiet import say_once
+from zoo.training.defaults import LOOKED_AT
 
 SERVICE = "service"  # of the data of a preset: the address of a tf.data service
-LOOKED_AT = 20_000  # rows of a stream from which its kind and its mean are known
-
-
-def suggest_config(name, data, likelihood=None):
-    """What a data set alone decides of a model's arguments: the shape, the classes, and how its pixels are modelled.
-
-    Grey images are binarised unless another likelihood than "bernoulli" is asked for; colours are 8-bit levels.
-    Sequences and tables of 0 and 1 are taken as they are, others are normal.
-    """
-    with_classes = "num_classes" in model_class(name)[0].argument_names()
-    like = {"division": "name", **data}
-    source = open_source(data["name"], like=like, labels=with_classes and data.get("label", True))
-    source = source.split("train", LOOKED_AT if source.streamed else None)
-    arrays = arrays_of(source.take(slice(1)) if source.kind == "pictures" and not source.streamed else source)
-    x = arrays["x"]
-    if LENGTH in arrays or x.ndim == 2:
-        config = {"data_shape": [None, *x.shape[2:]] if LENGTH in arrays else list(x.shape[1:])}
-        config |= {} if likelihood is not None or np.isin(x, (0, 1)).all() else {"likelihood": "normal"}
-    else:
-        config = {"data_shape": list(x.shape[1:])}
-        if likelihood is None and x.shape[-1] != 1:
-            config["likelihood"] = "discretized_logistic"
-        elif likelihood in (None, "bernoulli"):
-            config["binarize"] = "dynamic"
-    if LENGTH not in arrays and with_classes:
-        known = source.num_classes or (len(source.classes) if source.classes else None)
-        config["num_classes"] = known or check_labels(arrays[LABELS], None, source.said)
-    return config
-
-
-def said_of(model):
-    """A line on what is trained: the shape of the data and the likelihood that stands for them."""
-    config = {**model.argument_defaults(), **model.get_config()}
-    likelihood, binarize = config.get("likelihood"), config.get("binarize")
-    likelihood = likelihood.get("name", likelihood.get("class_name")) if isinstance(likelihood, dict) else likelihood
-    said = ["" if likelihood is None else f", likelihood {likelihood}", f", binarised ({binarize})" if binarize else ""]
-    return (
-        f"{model.registry_name} of x {list(config['data_shape'])}{''.join(said)}; --set likelihood=NAME takes another"
-    )
 
 
 def opened(model, data):

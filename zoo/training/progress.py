@@ -7,15 +7,18 @@ import keras
 
 NEAR = 10  # seconds by which an estimate of the end may be off
 SAID = ("loss", "elbo", "kl", "reconstruction")  # terms with a place of their own in the line
+WIDTH = 80  # characters of a line; terms beyond it are in the log alone
+MANY = 3  # latents, of more of which the units are counted together
 
 
 class Progress(keras.callbacks.Callback):
-    """Prints a line an epoch, and on a terminal a bar with the time left within it, in place of Keras' own.
+    """Prints a line an epoch, and within it on a terminal a bar, in a notebook a line that changes, without widgets.
 
         12/40  ELBO -23.6 (val -23.5)  KL 3.6  rec -20.0  units 8/8  0.3 s
 
     The ELBO, its KL and its reconstruction, in nats; the loss where it is not minus the ELBO; further terms, such as
-    penalties, by name; how many units of each latent are in use; updates that were skipped, where there are any. After
+    penalties, by name, as far as 80 characters hold them (`log.csv` has all); how many units of each latent are in use,
+    of more than three all together; updates that were skipped, where there are any. After
     the first epoch it says when the last one will be over, and after the second where that was far from it: where each
     shape of batches is compiled, or an epoch is a few calls, compiling cannot be told from the rest.
     """
@@ -24,7 +27,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self.bar = None
+        self.bar, self.shown = None, 0.0
 
     def on_train_begin(self, logs=None):
         self.compiling, self.paces = True, []
@@ -57,18 +60,24 @@ class Progress(keras.callbacks.Callback):
         self.validation[2:] = [(batch + 1, time.perf_counter())]
 
     def show(self, done, said):
-        """Move the bar, a few times a second."""
+        """Move the bar, or write the notebook's line anew, a few times a second."""
         now = time.perf_counter()
-        if self.bar and (self.compiling or done is None or now - self.shown > 0.1):
+        if not (self.compiling or done is None or now - self.shown > 0.1):
+            return
+        if self.bar:
             self.bar.update(self.task, completed=done, description=said)
             self.bar.refresh()
-            self.shown, self.compiling = now, False
+        elif in_notebook():
+            of = f"  {done}/{self.params.get('steps') or '?'}" if done else ""
+            print(f"\r{said}{of}".ljust(WIDTH), end="", flush=True)
+        self.shown, self.compiling = now, False
 
     def on_epoch_end(self, epoch, logs=None):
         self.close()
         self.compiling = False
         seconds = time.perf_counter() - self.begun
-        print("  ".join([self.place, *words(self.model, logs or {}), duration(seconds)]), flush=True)
+        line = fitting([self.place, *words(self.model, logs or {}), duration(seconds)])
+        print(f"\r{line.ljust(WIDTH)}".rstrip() if in_notebook() else line, flush=True)
         if len(self.paces) < 2 and (left := self.params["epochs"] - epoch - 1):
             self.paces.append(seconds - compiling(self.training) - compiling(self.validation))
             self.estimate(left)
@@ -103,6 +112,7 @@ def words(model, logs):
     """The parts of an epoch's line."""
     first = "elbo" if "elbo" in logs else "loss"
     validated = f" (val {number(logs[f'val_{first}'])})" if f"val_{first}" in logs else ""
+    validated = "" if "elbo_per_step" in logs else validated  # which is said of a step
     yield f"{'ELBO' if first == 'elbo' else first} {number(logs[first])}{validated}"
     for term, name in (("kl", "KL"), ("reconstruction", "rec")):
         if term in logs:
@@ -115,16 +125,35 @@ def words(model, logs):
     for term in model.term_metrics:
         if term in logs and term not in SAID and not term.startswith("kl_"):
             yield f"{term} {number(logs[term])}"
-    units = {name: metric for name, metric in model.unit_metrics.items() if metric.name in logs}
-    if units:
-        used = "+".join(f"{logs[metric.name]:.0f}" for metric in units.values())
-        yield f"units {used}/{'+'.join(str(metric.total.shape[0]) for metric in units.values())}"
+    metrics = [metric for metric in model.unit_metrics.values() if metric.name in logs]
+    if metrics:
+        used, total = [round(float(logs[m.name])) for m in metrics], [m.total.shape[0] for m in metrics]
+        counts = (used, total) if len(metrics) <= MANY else ([sum(used)], [sum(total)])
+        yield f"units {'/'.join('+'.join(map(str, count)) for count in counts)}"
     if logs.get("skipped"):
         yield f"skipped {logs['skipped']:.0f}"
 
 
+def fitting(parts):
+    """An epoch's parts as one line of `WIDTH`: further terms are left out first, then rec and KL, which the log has."""
+    per_step = any(part.startswith("a step ") for part in parts)
+    always = ("a step ", "units ", "skipped ") if per_step else ("ELBO ", "units ", "skipped ")
+    kept, spare = list(parts), [part for part in parts[-2:0:-1] if not part.startswith(always)]
+    for part in sorted(spare, key=lambda part: part.startswith(("loss ", "rec ", "KL ", "ELBO "))):
+        if len("  ".join(kept)) > WIDTH:
+            kept.remove(part)
+    return "  ".join(kept)
+
+
+def in_notebook():
+    """Whether standard output is a cell's of a notebook, where a line may be written anew and no terminal is."""
+    return type(sys.stdout).__module__.startswith("ipykernel")
+
+
 def number(value):
-    """A value with one digit after the point, or two significant ones where it is small."""
+    """A value with one digit after the point, two significant ones where it is small, none where it is large."""
+    if abs(value) >= 1000:
+        return f"{value:.0f}"
     return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2g}"
 
 

@@ -20,7 +20,8 @@ from zoo.quiet import say_once, waiting
 from zoo.training import compiling
 from zoo.training.checkpoint import Checkpoint
 from zoo.training.cluster import strategy_of
-from zoo.training.data import datasets, describe, names_of, said_of, to_adapt
+from zoo.training.data import datasets, describe, names_of, to_adapt
+from zoo.training.defaults import said_of
 from zoo.training.distribute import check_batch_size, fit_together, is_chief, same_everywhere, scope, sizes, workplace
 from zoo.training.logs import EpochLogger, KLPerUnitLogger, forget_after
 from zoo.training.progress import Progress
@@ -141,7 +142,7 @@ def train_stages(directory, preset, stages, ready, resume, strategy, watched):
             continue
         model, data = ready[0] if number == 1 else prepared(stage, models, strategy)
         if watched.verbose:
-            print(said_of(model), flush=True)
+            print(*said_of(model, stage.recipe, data[-1]), sep="\n", flush=True)
         stage = settled(stage, model, data[-1], strategy)
         history, epochs = fit(stage, model, data, resume, strategy, watched)
         models[stage.name] = model

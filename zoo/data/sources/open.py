@@ -113,12 +113,8 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
         files = Files(
             str(path.parent), kind_of(path.name), [path.name], np.array([-1], "int32"), None, None, [], alone=True
         )
-    elif path.is_file():
-        raise InvalidInput(f"{said} is none of .npy, .npz, {TAKEN} files, and no folder")
-    elif isinstance(thing, str) and not path.suffix and os.sep not in thing:
-        raise InvalidInput(f"unknown data set {thing!r}; {nearest(thing, list_datasets(asked.get('data_dir')))}")
     else:
-        raise InvalidInput(f"there is no file or folder {said}")
+        raise InvalidInput(refusal(thing, path, said, asked.get("data_dir")))
     files = without_bad(files, said) if skip_bad else files
     if like and like.get("classes") and files.classes:
         files = numbered_as(files, like["classes"], labels, said)
@@ -129,6 +125,23 @@ def _opened(thing, said, labels, asked, like, skip_bad, by_position):
     if files.kind == "pictures":
         return Pictures(files, said, look, streamed, by_position)
     return sequences.SequenceFiles(files, said, frame, rate, by_position)
+
+
+def check_taken(thing):
+    """Raise `InvalidInput` for a name or path that `open_source` would refuse, without opening it."""
+    path = Path(thing).expanduser()
+    is_data = path.is_file() and (path.suffix in arrays.ARRAYS or kind_of(path.name))
+    if not (is_data or thing in DATASETS or is_pattern(thing) or path.is_dir()):
+        raise InvalidInput(refusal(thing, path, repr(str(thing))))
+
+
+def refusal(thing, path, said, data_dir=None):
+    """Why a name or path is nothing that is taken."""
+    if path.is_file():
+        return f"{said} is none of .npy, .npz, {TAKEN} files, and no folder"
+    if isinstance(thing, str) and not path.suffix and os.sep not in thing:
+        return f"unknown data set {thing!r}; {nearest(thing, list_datasets(data_dir))}"
+    return f"there is no file or folder {said}"
 
 
 def looked(source, look):

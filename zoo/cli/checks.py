@@ -1,0 +1,69 @@
+"""What can be refused before TensorFlow is imported: unknown names, settings and sources, pictures a model lacks."""
+
+import numbers
+
+from zoo import index, plugins
+from zoo.data.sources.open import check_taken
+from zoo.errors import InvalidInput, choose
+from zoo.pretrained import locate, read_card
+from zoo.registry import check_arguments
+
+
+def check_model(name):
+    """The `index.Entry` of a model kind; None of one of another package.
+
+    Raises:
+        InvalidInput: there is none of that name.
+    """
+    known = {entry.name: entry for entry in index.entries("models")}
+    return choose("model", name, {**dict.fromkeys(plugins.known()), **known})
+
+
+def check_config(name, config):
+    """Raise `InvalidInput` for arguments that a model kind does not take, and for parts that do not exist."""
+    entry = check_model(name)
+    if entry is None:
+        return
+    check_arguments(f"model {name!r}", config, entry.arguments)
+    for key, value in config.items():
+        if f"{key}s" in index.PARTS:
+            spec = {"name": value} if isinstance(value, str) else value
+            if isinstance(spec, dict) and "name" in spec:
+                check_part(key, dict(spec))
+
+
+def check_part(kind, spec):
+    """Raise `InvalidInput` unless a part of a model is one of its kind, with arguments that it takes."""
+    name = spec.pop("name")
+    part = choose(kind, name, {entry.name: entry for entry in index.entries(f"{kind}s")})
+    check_arguments(f"{kind} {name!r}", spec, part.arguments)
+
+
+def check_recipe(recipe):
+    """Raise `InvalidInput` for settings that a recipe does not have, and for words in place of numbers."""
+    known = index.entries("recipes")[0].arguments
+    check_arguments("a recipe", recipe, known)
+    for key, value in recipe.items():
+        default = known[key][0]
+        if isinstance(default, numbers.Number) and not isinstance(value, (numbers.Number, type(default))):
+            raise InvalidInput(f"{key} of a recipe is {type(default).__name__}, got {value!r}")
+
+
+def check_source(source):
+    """Raise `InvalidInput` for a data set that is unknown, a path where nothing is, and a file that is no data."""
+    if source is not None:
+        check_taken(str(source))
+
+
+def check_picture(name, kind):
+    """Raise `InvalidInput` for a kind of picture that there is not, and for the plane of a latent without two units."""
+    choose("kind of picture", kind, dict.fromkeys(entry.name for entry in index.entries("pictures")))
+    card = read_card(locate(name))
+    entry = check_model(card["model"])
+    default, _ = entry.arguments.get("latent_dim", (None, "")) if entry else (None, "")
+    units = card["config"].get("latent_dim", default)
+    if kind == "manifold" and units not in (2, None):
+        raise InvalidInput(
+            f"a picture of kind manifold needs a latent of two units, and {card['name']} has {units}: "
+            "vae_mnist_2d has one"
+        )
