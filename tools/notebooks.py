@@ -89,7 +89,9 @@ def clean(output, name):
     """
     holder = output if "text" in output else output.get("data", {})
     for key in holder.keys() & {"text", "text/plain"}:
-        holder[key] = "\n".join(line.rstrip("\r").rpartition("\r")[2] for line in ESCAPES.sub("", holder[key]).split("\n"))
+        holder[key] = "\n".join(
+            line.rstrip("\r").rpartition("\r")[2] for line in ESCAPES.sub("", holder[key]).split("\n")
+        )
         for place in (str(ROOT), str(pathlib.Path.home()), tempfile.gettempdir(), platform.node()):
             if len(place) > 2 and place in holder[key]:
                 raise InvalidInput(f"an output of {name}.ipynb says {place!r}: have it print something else")

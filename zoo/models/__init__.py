@@ -5,6 +5,7 @@ from zoo.models import (  # noqa: F401
     beta_vae,
     conditional_vae,
     deep_vae,
+    disentangled,
     dlgm,
     dmm,
     flows,

@@ -169,7 +169,8 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
     @property
     def scalars(self):
         """Name -> scalar variable that a schedule may move."""
-        return {"beta": self.beta, **{f"{penalty.name}.weight": penalty.weight for penalty in self.penalties}}
+        own = {f"{one.name}.{name}": variable for one in self.penalties for name, variable in one.scalars.items()}
+        return {"beta": self.beta, **own}
 
     @property
     def own_weights(self):

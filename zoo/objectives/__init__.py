@@ -1,3 +1,12 @@
 """What training maximises, apart from any model: the trace, bounds, and penalties beside them."""
 
-from zoo.objectives import bounds, classification, factor_tc, mmd, patch_gan  # noqa: F401  (registers them)
+from zoo.objectives import (  # noqa: F401  (registers them)
+    bounds,
+    capacity,
+    classification,
+    dip,
+    factor_tc,
+    mmd,
+    patch_gan,
+    total_correlation,
+)

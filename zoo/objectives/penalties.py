@@ -30,6 +30,11 @@ class Penalty(keras.layers.Layer):
         self.weight = self.add_weight(shape=(), initializer=start, trainable=False, name="weight")
         self.built = True
 
+    @property
+    def scalars(self):
+        """Name -> scalar variable that a schedule may move as "<name of the penalty>.<name>"."""
+        return {"weight": self.weight}
+
     def value(self, p, model):
         """[B], or one number for the batch: what is paid for a `Pass` of a model."""
         raise NotImplementedError
