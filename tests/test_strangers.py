@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import socketserver
 import struct
 import threading
@@ -188,6 +189,41 @@ def test_a_log_without_columns_of_a_training_is_one_line(folder, zoo):
     (home / "log.csv").write_text("a,b\n1,2\n")
     code, _, lines = zoo("plot", home, "--kind", "training")
     assert (code, len(lines)) == (2, 1) and "none of the columns" in lines[0]
+
+
+ROWS = {
+    "words": "0,z,a\n",
+    "short": "0\n1\n",
+    "uneven": "0,z,1,2\n1,z,1\n",
+    "no text": "\udcff",
+    "a heading": "epoch,z0\n",
+}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+@pytest.mark.parametrize("picture", ["kl", "training"])
+def test_a_log_of_other_things_is_one_line(kind, picture, folder, zoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    home = folder()
+    for log in ("log.csv", "kl_per_unit.csv"):
+        (home / log).write_text(ROWS[kind], errors="surrogateescape")
+    code, _, lines = zoo("plot", home, "--kind", picture)
+    assert (code, len(lines)) == (2, 1), lines
+
+
+def test_a_log_of_infinite_numbers_is_drawn(folder, zoo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    home = folder()
+    (home / "log.csv").write_text("epoch,elbo\n0,nan\n1,inf\n2,-20\n")
+    assert zoo("plot", home, "--kind", "training")[0] == 0
+
+
+def test_a_log_that_is_a_link_out_of_its_folder_is_not_drawn(folder, zoo, tmp_path):
+    home = folder()
+    (tmp_path / "other.csv").write_text("epoch,elbo\n0,1\n")
+    (home / "log.csv").symlink_to(tmp_path / "other.csv")
+    code, _, lines = zoo("plot", home, "--kind", "training")
+    assert code == 2 and "link out of its folder" in lines[-1]
 
 
 # ---------------------------------------------------------------- the web
@@ -462,3 +498,18 @@ def test_weights_in_a_keras_file_are_bounded_before_they_are_read(model, tmp_pat
     path.unlink()
     model.save(path)
     model.load_weights(path)
+
+
+def test_every_test_that_is_named_in_the_policy_is_there():
+    root = pathlib.Path(__file__).parent
+    named = set(re.findall(r"`(test_\w+)`", (root.parent / "SECURITY.md").read_text()))
+    there = {name for file in root.glob("test_*.py") for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+    assert len(named) > 15 and not named - there
+
+
+def test_the_bounds_that_the_policy_names_are_those_of_a_trial():
+    text = (pathlib.Path(__file__).parent.parent / "SECURITY.md").read_text()
+    powers = [trial.LARGEST_TENSOR, trial.MOST_NUMBERS, trial.FOR_A_WEIGHT, trial.SPARE]
+    assert [2 ** int(power) for power in re.findall(r"2\^(\d+)", text)] == powers
+    for number in (trial.MOST_OPERATIONS, trial.PER_STEP, trial.FOR_A_TENSOR):
+        assert re.search(rf"\b{number:,}\b", text)

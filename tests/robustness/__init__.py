@@ -2,6 +2,8 @@
 
     python -m tests.robustness --json benchmarks/results/robustness.json
 
-Cards, weights, images and .npz files are mutated and handed to processes of their own, with limits of memory and time.
+Cards, weights, images, .npz, TFRecord, MIDI and WAV files are mutated and handed to processes of their own, with limits
+of memory and time; so are strangers' folders, which commands read, zips of them, and servers that answer oddly. A harm
+is code that runs, a file outside that is read or written, a traceback, a crash, a hang, much memory, half of a model.
 Processes that write are killed, at a call to the system or at any moment, and what is in their folders is read.
 """

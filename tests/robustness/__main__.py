@@ -1,4 +1,4 @@
-"""`python -m tests.robustness`: the whole count, about half an hour on two cores."""
+"""`python -m tests.robustness`: the whole count, about an hour on two cores."""
 
 import argparse
 import pathlib

@@ -7,7 +7,7 @@ import sys
 from robustness import files, kills
 
 FILES = {"cards": 800, "weights": 250, "images": 600, "npz": 600}
-FILES |= {"folders": 400, "servers": 300, "zips": 300, "TFRecords": 300, "MIDI": 300, "WAV": 300}
+FILES |= {"folders": 150, "servers": 150, "zips": 300, "TFRecords": 300, "MIDI": 300, "WAV": 300}
 
 
 def everything(folder, share=1.0, only=(*FILES, "kills"), seed=0, report=None):

@@ -47,7 +47,7 @@ class Worker:
         command = [sys.executable, "-m", "robustness.worker", str(self.folder)]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
         self.child = subprocess.Popen(command, env=environment(), text=True, bufsize=1, **pipes)
-        assert self.answer(120) == "ready"
+        assert self.answer(5 * WAIT) == "ready"
 
     def answer(self, seconds):
         """The next line of the child, "hang" after so many seconds, "crash" where there is none."""

@@ -14,7 +14,7 @@ import time
 from robustness.worker import Harm
 
 SECRET = "4711"
-HOUR = {"PATIENCE": 0.5, "TIMEOUT": (1, 2)}  # how long a server may take here, so that hours are not waited for
+SOON = {"PATIENCE": 0.3, "TIMEOUT": (0.5, 1)}  # seconds that a server may take here, so that cases are short
 
 
 class Hub:
@@ -37,7 +37,7 @@ def prepare():
     zoo.export_saved_model, zoo.export_tflite  # noqa: B018  (loads them)
     huggingface_hub.HfApi, huggingface_hub.get_token = Hub, lambda: "hf_x"
     export.export_saved_model = export.export_tflite = lambda *given, **settings: None
-    for name, value in HOUR.items():
+    for name, value in SOON.items():
         setattr(places, name, value)
 
 

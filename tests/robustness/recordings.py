@@ -4,6 +4,7 @@ import io
 import pathlib
 import struct
 import tempfile
+import zlib
 
 import numpy as np
 
@@ -22,14 +23,26 @@ def records():
         write_shards(load_dataset({"x": x}, batch_size=5, shuffle=False), shards, shards=1)
         [file] = shards.glob("*.tfrecord")
         found.append((file.read_bytes(), (shards / "index.npz").read_bytes()))
-        with tf.io.TFRecordWriter(path) as writer:
-            for row in x:
-                feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[tf.io.encode_png(row).numpy()]))
-                writer.write(
-                    tf.train.Example(features=tf.train.Features(feature={"image": feature})).SerializeToString()
-                )
+        write(path, [example(tf.io.encode_png(row).numpy()) for row in x])
         found.append((pathlib.Path(path).read_bytes(), None))
     return found
+
+
+def example(picture, name="image"):
+    """The bytes of an Example that holds a picture."""
+    import tensorflow as tf
+
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[picture]))
+    return tf.train.Example(features=tf.train.Features(feature={name: feature})).SerializeToString()
+
+
+def write(path, rows):
+    """A TFRecord file of rows."""
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(path) as writer:
+        for row in rows:
+            writer.write(row)
 
 
 def waves():
@@ -56,20 +69,25 @@ def rolls():
 
 def record(content, dice):
     """A TFRecord file with other bytes, lengths, checksums or records."""
-    from tensorflow.io import TFRecordWriter
-
-    kind = dice.choice(["bytes"] * 5 + ["length", "none", "empty", "text", "gzip"])
+    kind = dice.choice(["bytes"] * 4 + ["rows"] * 4 + ["length", "empty", "text", "gzip"])
     if kind == "bytes":
         return mutate.bytes_of(content, dice)
     if kind == "length":
         length = struct.pack("<Q", dice.choice([2**63, 2**40, 2**31, 0, 10**9]))
         return length + content[8:]
-    if kind == "none":
+    if kind == "rows":  # whose checksums are right
+        whole = mutate.png_claiming(4, 4, data=zlib.compress(bytes(20)))
+        odd = [
+            b"",
+            b"no example",
+            dice.randbytes(200),
+            b"\n" * 10**5,
+            example(whole, dice.choice(["x", "\0", "label"])),
+        ]
+        odd += [mutate.bytes_of(example(whole), dice), *[example(mutate.image(whole, dice))] * 5]
         with tempfile.TemporaryDirectory() as folder:
             path = pathlib.Path(folder) / "x"
-            with TFRecordWriter(str(path)) as writer:
-                for _ in range(3):
-                    writer.write(dice.choice([b"", b"no example", dice.randbytes(200), b"\n" * 10**5]))
+            write(str(path), [example(whole)] * dice.choice([0, 2, 9]) + [dice.choice(odd)] + [example(whole)] * 9)
             return path.read_bytes()
     return {"empty": b"", "text": b"words " * 50, "gzip": b"\x1f\x8b" + bytes(100)}[kind]
 

@@ -96,9 +96,8 @@ def original():
         "kl_per_unit.csv": b"0,z,1,2\n1,z,1,2\n",
     }
     card["recipe"], card["name"] = {"epochs": 1, "batch_size": 20}, "theirs"
-    card |= {"versions": {"keras": "3"}, "date": "2026-01-01", "notes": ["one"], "from": "vae_mnist_2d"}
+    card |= {"versions": {"keras": "3"}, "date": "2026-01-01", "notes": ["one"]}
     card["metrics"] = {"nll": {"value": 20.5, "standard_error": 0.5, "num_examples": 9}}
-    card.pop("from")
     return {"card.json": json.dumps(card).encode(), WEIGHTS: weights, **logs}
 
 
