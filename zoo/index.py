@@ -38,7 +38,11 @@ class Entry(NamedTuple):
 
 @functools.cache
 def content():
-    """What index.json holds: the entries by kind, and as "classes" the module of each class that Keras' files name."""
+    """What index.json holds: the entries by kind, and beside them
+
+    as "classes" the module of each class that Keras' files name, as "parameters" how many numbers each pretrained
+    model has.
+    """
     return json.loads(FILE.read_text())
 
 
