@@ -2,6 +2,8 @@
 
 import csv
 import io
+import pathlib
+import re
 import shutil
 
 import keras
@@ -104,3 +106,11 @@ def test_the_table_of_results_says_what_the_cards_say(zoo):
     model = package.load(locate("vae_mnist"))
     assert int(row["parameters"]) == sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert zoo("list", "--csv", "vrnn")[1].count("\n") == 1 + sum("vrnn" in name for name in rows)
+
+
+def test_tensorflow_probability_is_imported_in_one_place():
+    root = pathlib.Path(package.__file__).parent
+    importing = [
+        p.name for p in root.rglob("*.py") if re.search(r"^\s*(import|from) tensorflow_prob", p.read_text(), re.M)
+    ]
+    assert importing == ["probability.py"]
