@@ -28,7 +28,9 @@ def index_bytes():
     classes = {name: cls.__module__ for name, cls in sorted(keras.saving.get_custom_objects().items())}
     own = {name: module for name, module in classes.items() if name.startswith("zoo>")}
     parameters = {name: numbers_of(name) for name in pretrained.list_pretrained()}
-    return json_bytes({**said, "classes": own, "parameters": parameters})
+    offers = {name: sorted(cls.capabilities) for name, (cls, _) in sorted(registry.MODELS.items())}
+    pictures = {name: {"needs": list(p.needs), "instead": p.instead} for name, p in sorted(registry.PICTURES.items())}
+    return json_bytes({**said, "classes": own, "parameters": parameters, "offers": offers, "needs": pictures})
 
 
 def numbers_of(name):

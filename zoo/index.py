@@ -40,8 +40,9 @@ class Entry(NamedTuple):
 def content():
     """What index.json holds: the entries by kind, and beside them
 
-    as "classes" the module of each class that Keras' files name, as "parameters" how many numbers each pretrained
-    model has.
+    "classes": the module of each class that Keras' files name; "parameters": how many numbers each pretrained model
+    has; "offers": the `capabilities` of each kind of model; "needs": what a kind of picture needs, and what to take
+    instead.
     """
     return json.loads(FILE.read_text())
 
