@@ -54,10 +54,10 @@ setup(
         "zoo.saved_models": [*CARDS, *(f"{name}/model.weights.h5" for name in WITH_WEIGHTS)],
     },
     install_requires=[  # lower bounds: tested by tests/lowest.py; some are those of SECURITY.md
-        "tensorflow>=2.20,<2.22",
+        "tensorflow>=2.20,<2.23",
         "keras>=3.13.2,!=3.14.0,<4",
         "tensorflow-probability==0.25.*",
-        "tf-keras>=2.20.1,<2.22",
+        "tf-keras>=2.20.1,<2.23",
         "tensorflow-datasets>=4.9.10",
         "ai-edge-litert>=2.1",
         "importlib_resources>=5.12",
@@ -91,7 +91,7 @@ setup(
     },
     entry_points={"console_scripts": ["zoo=zoo.cli:main"]},
     classifiers=[
-        "Programming Language :: Python :: 3",
+        *(f"Programming Language :: Python :: 3{minor}" for minor in ("", ".11", ".12", ".13", ".14")),
         "Topic :: Scientific/Engineering :: Artificial Intelligence",
         "Typing :: Typed",
     ],

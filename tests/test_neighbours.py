@@ -1,5 +1,9 @@
 """Native to its neighbours: Keras' door to the Hub, KerasHub's presets, weights of keras.applications, timm's table."""
 
+import csv
+import io
+import pathlib
+import re
 import shutil
 
 import keras
@@ -13,7 +17,7 @@ from zoo.errors import InvalidInput
 from zoo.files import write_json
 from zoo.models.base import LatentVariableModel
 from zoo.models.vae import VAE
-from zoo.pretrained import fetch, hub, read_card
+from zoo.pretrained import fetch, hub, locate, read_card
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +91,26 @@ def test_a_summary_has_shapes_and_no_numbers_of_the_optimiser(capsys):
     text = "\n".join(lines)
     assert "?" not in text.split("prior")[0] and "(None, 3)" in text and "(None, 4, 4, 1)" in text
     assert "Optimizer" not in text and model.compiled
+
+
+def test_the_table_of_results_says_what_the_cards_say(zoo):
+    from tools.refresh import RESULTS
+
+    code, out, _ = zoo("list", "--csv")
+    assert code == 0 and RESULTS.read_text() == out, "python -m tools.refresh writes it"
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(out))}
+    assert list(rows) == package.list_pretrained()
+    row, card = rows["vae_mnist"], read_card("vae_mnist")
+    assert (row["nll"], row["nll_error"], row["active_units"], row["units"]) == ("85.2799", "0.22", "24", "40")
+    assert float(row["megabytes"]) == pytest.approx(card["weights"]["bytes"] / 1e6, abs=0.01)
+    model = package.load(locate("vae_mnist"))
+    assert int(row["parameters"]) == sum(int(np.prod(w.shape)) for w in model.trainable_weights)
+    assert zoo("list", "--csv", "vrnn")[1].count("\n") == 1 + sum("vrnn" in name for name in rows)
+
+
+def test_tensorflow_probability_is_imported_in_one_place():
+    root = pathlib.Path(package.__file__).parent
+    importing = [
+        p.name for p in root.rglob("*.py") if re.search(r"^\s*(import|from) tensorflow_prob", p.read_text(), re.M)
+    ]
+    assert importing == ["probability.py"]

@@ -20,6 +20,8 @@ REFUSED = {
     "data": (["train", "vae", "--dataset", "digts"], "digits"),
     "file": (["reconstruct", "vae_mnist", "--input", __file__], "is none of"),
     "plane": (["plot", "vae_mnist", "--kind", "manifold"], "two units"),
+    "levels": (["plot", "vae_mnist", "--kind", "levels"], "several stochastic levels"),
+    "music": (["plot", "vae_mnist", "--kind", "piano_roll"], "piano rolls are drawn of models of music"),
     "name": (["sample", "vae_mnits"], "vae_mnist"),
     "run": (["train", "--resume", "nowhere"], "nowhere/run.json"),
 }
@@ -79,7 +81,7 @@ def test_what_everyone_types_is_an_option(zoo, tmp_path):
     assert said["data"]["limit"] == 100
     assert "conv networks, 3 latent units, likelihood bernoulli" in out
     assert "batches of 50: 2 updates in each of 1 epochs, 2 in all" in out
-    assert "2 updates in all are few: more epochs, or --batch-size 16" in out
+    assert "2 updates in all: more epochs, or --batch-size 16" in out
     code, _, lines = zoo("train", "vae", "--latent-dim", 3, "--set", "latent_dim=4")
     assert (code, lines) == (2, ["zoo: --latent-dim and --set latent_dim say the same: give one of them"])
 

@@ -5,11 +5,12 @@ import inspect
 import pkgutil
 import re
 
+import h5py
 import keras
 
 import zoo.models
 import zoo.pictures
-from zoo import index, registry
+from zoo import index, pretrained, registry
 from zoo.files import json_bytes
 from zoo.training import Recipe
 from zoo.training.schedules import SCHEDULES
@@ -26,7 +27,18 @@ def index_bytes():
     said = {kind: sorted((index.plain(e) for e in of_kind), key=lambda e: e["name"]) for kind, of_kind in found.items()}
     classes = {name: cls.__module__ for name, cls in sorted(keras.saving.get_custom_objects().items())}
     own = {name: module for name, module in classes.items() if name.startswith("zoo>")}
-    return json_bytes({**said, "classes": own})
+    parameters = {name: numbers_of(name) for name in pretrained.list_pretrained()}
+    offers = {name: sorted(cls.capabilities) for name, (cls, _) in sorted(registry.MODELS.items())}
+    pictures = {name: {"needs": list(p.needs), "instead": p.instead} for name, p in sorted(registry.PICTURES.items())}
+    return json_bytes({**said, "classes": own, "parameters": parameters, "offers": offers, "needs": pictures})
+
+
+def numbers_of(name):
+    """How many numbers the weights of a pretrained model have, scalars such as beta left out."""
+    sizes = []
+    with h5py.File(pretrained.fetch(name)) as file:
+        file.visititems(lambda _, thing: sizes.append(thing.size if getattr(thing, "ndim", 0) else 0))
+    return int(sum(sizes))
 
 
 def of_model(name):

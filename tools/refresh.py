@@ -14,6 +14,7 @@ from zoo import index, pretrained
 from zoo.address import HOME
 from zoo.files import atomic, write_bytes
 from zoo.pretrained import cards
+from zoo.pretrained.results import csv_text
 
 OWNER, PROJECT = HOME.split("/")[-2:]
 SITE = f"https://{OWNER}.github.io/{PROJECT}/"
@@ -24,13 +25,15 @@ KNOWN = {  # an address as some earlier constant made it -> as this one does
     r"https://[\w.-]+\.github\.io/[\w.-]+/": SITE,
     r"(?<=git clone )https://[\w./-]+": HOME,
 }
+RESULTS = ROOT / "docs" / "results.csv"
 ADDRESSED = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 
 
 def refresh(path=ROOT / "README.md"):
-    """Write the index, every model's page, the lists of the README at `path`, and the addresses in it and in docs/."""
+    """Write index, table of results, models' pages, the lists of the README at `path`, addresses in it and in docs/."""
     write_bytes(index.FILE, index_bytes())
     index.content.cache_clear()
+    write_bytes(RESULTS, csv_text(pretrained.list_pretrained()).encode())
     for name in pretrained.list_pretrained():
         cards.write(pretrained.locate(name), pretrained.read_card(name))
     path = pathlib.Path(path)

@@ -38,7 +38,12 @@ class Entry(NamedTuple):
 
 @functools.cache
 def content():
-    """What index.json holds: the entries by kind, and as "classes" the module of each class that Keras' files name."""
+    """What index.json holds: the entries by kind, and beside them
+
+    "classes": the module of each class that Keras' files name; "parameters": how many numbers each pretrained model
+    has; "offers": the `capabilities` of each kind of model; "needs": what a kind of picture needs, and what to take
+    instead.
+    """
     return json.loads(FILE.read_text())
 
 

@@ -160,6 +160,24 @@ BOUNDS = Registry("bound", needs=(), for_inference=None)
 PENALTIES = Registry("penalty")
 METRICS = Registry("metric", needs=(), measure=None, higher_is_better=False)
 PICTURES = Registry("kind of picture", needs=(), instead=None)
+# What a bound, penalty, metric or picture may need, in words.
+WANTED = {
+    "bound": "a bound on log p(x)",
+    "prior": "a prior to draw from",
+    "scale": "a posterior with a scale",
+    "classifier": "a classifier q(y | x), as m1, m2 and m1_m2 have it",
+    "label_decoder": "a decoder that takes labels, such as m2's",
+    "levels": "several stochastic levels, such as lvae's",
+    "one_latent": "a model with one latent",
+    "plane": "a latent of two units",
+    "discrete": "a likelihood that is a probability",
+    "path": "one stochastic level whose posterior shares no weights with the generative model",
+    "decoder": "a decoder of latents alone",
+    "steps": "a model of sequences",
+    "resampling": "steps between which latents can be resampled, such as vrnn's",
+    "inference": "an inference model that shares no weights with the generative model",
+    "trajectories": "a posterior of Hamiltonian trajectories",
+}
 WORDS = {}  # of a model's name: what it is, and who described it
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
+from zoo.probability import tfp
 
 LOWEST = -80.0  # exp(-80) is still a normal float32, so that its logarithm and gradient are finite
 

@@ -6,7 +6,9 @@ from zoo import index, plugins
 from zoo.data.sources.open import check_taken
 from zoo.errors import InvalidInput, choose
 from zoo.pretrained import locate, read_card
-from zoo.registry import check_arguments
+from zoo.registry import WANTED, check_arguments
+
+OF_CLASSES = ("levels", "steps", "prior")  # what all models of a class offer, or none
 
 
 def check_model(name):
@@ -56,14 +58,17 @@ def check_source(source):
 
 
 def check_picture(name, kind):
-    """Raise `InvalidInput` for a kind of picture that there is not, and for the plane of a latent without two units."""
-    choose("kind of picture", kind, dict.fromkeys(entry.name for entry in index.entries("pictures")))
+    """Raise `InvalidInput` for a kind of picture that there is not, or that needs what a model is known to lack."""
+    known = index.content()
+    picture = choose("kind of picture", kind, known["needs"])
     card = read_card(locate(name))
-    entry = check_model(card["model"])
-    default, _ = entry.arguments.get("latent_dim", (None, "")) if entry else (None, "")
-    units = card["config"].get("latent_dim", default)
-    if kind == "manifold" and units not in (2, None):
-        raise InvalidInput(
-            f"a picture of kind manifold needs a latent of two units, and {card['name']} has {units}: "
-            "vae_mnist_2d has one"
-        )
+    if card["model"] not in known["offers"]:  # of another package
+        return
+    default, _ = check_model(card["model"]).arguments.get("latent_dim", (None, ""))
+    lacking = {*OF_CLASSES}.difference(known["offers"][card["model"]])
+    lacking |= {"one_latent"} if "levels" not in lacking else set()
+    lacking |= {"plane"} if card["config"].get("latent_dim", default) not in (2, None) else set()
+    missing = [WANTED[need] for need in picture["needs"] if need in lacking]
+    if missing:
+        said = f"a picture of kind {kind} needs {' and '.join(missing)}; this {card['model']} has none"
+        raise InvalidInput(": ".join(filter(None, [said, picture["instead"]])))

@@ -10,6 +10,7 @@ from zoo.cli.app import Json, app, show
 from zoo.cli.words import digits
 from zoo.pretrained import list_pretrained, list_recipes, read_card
 from zoo.pretrained.headline import data_of, headline
+from zoo.pretrained.results import csv_text
 
 
 @app.command("list")
@@ -18,12 +19,18 @@ def list_command(
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Pretrained models instead of model kinds.")] = False,
     recipes: Annotated[bool, typer.Option("--recipes", help="What `zoo train --preset` takes.")] = False,
     parts: Annotated[bool, typer.Option("--parts", help="Networks, posteriors, priors, bounds, penalties.")] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="A table of the pretrained models' numbers, for programs.")
+    ] = False,
     json: Json = False,
 ):
     """List models, pretrained models, recipes or parts. Example: zoo list flow"""
     none = f"nothing is called like {pattern!r}"
     none += "" if pretrained or recipes or parts else "; --pretrained and --parts list others"
     pattern = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
+    if csv:
+        found = [name for name in list_pretrained() if matches(pattern, name, headline(read_card(name)))]
+        return typer.echo(csv_text(found), nl=False)
     if parts:
         rows = {kind: matching(kind, pattern) for kind in index.PARTS}
         if json:

@@ -1,9 +1,9 @@
 """A Bernoulli whose log density costs one softplus instead of two, and many of them that share their logarithms."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.numerics import summed_softplus
+from zoo.probability import tfp
 
 
 class BernoulliLogits(tfp.distributions.Bernoulli):

@@ -1,6 +1,6 @@
 """A distribution pushed through layers that keep account of volumes."""
 
-import tensorflow_probability as tfp
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 

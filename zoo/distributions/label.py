@@ -1,6 +1,6 @@
 """A class label as data."""
 
-import tensorflow_probability as tfp
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 

@@ -3,9 +3,9 @@
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
+from zoo.probability import tfp
 from zoo.rows import categorical_rows, normal_rows, split_rows
 
 tfd = tfp.distributions

@@ -3,8 +3,8 @@
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
+from zoo.probability import tfp
 from zoo.replicas import drawn, share
 
 

@@ -1,10 +1,10 @@
 """Pixels of several channels as one mixture of logistics, each channel given those before it."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions.pixels import DiscretizedLogistic, PixelDistribution
 from zoo.numerics import softmax
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 

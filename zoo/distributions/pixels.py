@@ -1,9 +1,9 @@
 """Distributions over 8-bit pixels, whose values are k / 255 for k = 0..255."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.numerics import softplus
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 LEVELS = 256

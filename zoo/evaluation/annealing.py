@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.importance import size_of
 from zoo.evaluation.metrics import examples, mean_and_error, per_example
+from zoo.probability import tfp
 from zoo.randomness import whole
 
 if TYPE_CHECKING:

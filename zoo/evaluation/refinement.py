@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive
 from zoo.evaluation.annealing import as_key, fold, log_terms, xla_helps
 from zoo.evaluation.metrics import examples, mean_and_error
+from zoo.probability import tfp
 from zoo.quiet import quiet_logger
 from zoo.registry import Registry
 

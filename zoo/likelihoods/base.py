@@ -2,9 +2,9 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.numerics import cut
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 

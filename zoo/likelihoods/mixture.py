@@ -3,11 +3,11 @@
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import check_positive
 from zoo.likelihoods.base import LikelihoodHead
 from zoo.numerics import soft_scale
+from zoo.probability import tfp
 from zoo.registry import LIKELIHOODS
 
 tfd = tfp.distributions

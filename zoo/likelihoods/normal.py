@@ -1,11 +1,11 @@
 """Real values with Gaussian noise."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
 from zoo.likelihoods.base import LikelihoodHead
 from zoo.numerics import soft_scale
+from zoo.probability import tfp
 from zoo.registry import LIKELIHOODS
 
 tfd = tfp.distributions

@@ -1,12 +1,12 @@
 """8-bit pixels."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import DiscretizedLogistic, LogisticMixture, PixelCategorical
 from zoo.errors import InvalidInput, check_positive
 from zoo.likelihoods.base import LikelihoodHead
 from zoo.numerics import cut, soft_scale
+from zoo.probability import tfp
 from zoo.registry import LIKELIHOODS
 
 tfd = tfp.distributions

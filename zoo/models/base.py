@@ -18,7 +18,7 @@ from zoo.models.step import Step
 from zoo.models.verbs import Verbs
 from zoo.objectives import bounds
 from zoo.randomness import as_seed, seeded
-from zoo.registry import PENALTIES, check_classes
+from zoo.registry import PENALTIES, WANTED, check_classes
 from zoo.settings import python
 
 PRESETS = "zoo.pretrained.presets"
@@ -320,26 +320,6 @@ class LatentVariableModel(Verbs, Inputs, Step, keras.Model):
         raise InvalidInput(
             "a quantised model cannot be saved: zoo.export_tflite(..., dtype='float16') makes small files"
         )
-
-
-# What a bound, penalty, metric or picture may need, in words.
-WANTED = {
-    "bound": "a bound on log p(x)",
-    "prior": "a prior to draw from",
-    "scale": "a posterior with a scale",
-    "classifier": "a classifier q(y | x), as m1, m2 and m1_m2 have it",
-    "label_decoder": "a decoder that takes labels, such as m2's",
-    "levels": "several stochastic levels, such as lvae's",
-    "one_latent": "a model with one latent",
-    "plane": "a latent of two units",
-    "discrete": "a likelihood that is a probability",
-    "path": "one stochastic level whose posterior shares no weights with the generative model",
-    "decoder": "a decoder of latents alone",
-    "steps": "a model of sequences",
-    "resampling": "steps between which latents can be resampled, such as vrnn's",
-    "inference": "an inference model that shares no weights with the generative model",
-    "trajectories": "a posterior of Hamiltonian trajectories",
-}
 
 
 def plain(value):

@@ -11,12 +11,12 @@ Sonderby et al. 2016, arXiv:1602.02282, whose plain VAE it is.
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_widths
 from zoo.models.hierarchy import Hierarchy, standard_normal
 from zoo.networks.mlp import dense_layers
 from zoo.posteriors.conditional import ConditionalGaussian
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.registry import POSTERIORS, register
 

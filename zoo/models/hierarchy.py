@@ -6,13 +6,13 @@
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.verbs import single
 from zoo.objectives.trace import Pass, Trace
+from zoo.probability import tfp
 from zoo.randomness import as_seed
 from zoo.rows import normal_rows, split_rows
 

@@ -10,13 +10,13 @@ here in the hidden layers alone.
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import independent_normal
 from zoo.models.hierarchical_vae import HierarchicalVAE
 from zoo.models.hierarchy import Hierarchy
 from zoo.networks.mlp import Chain
 from zoo.posteriors.gaussian import DiagonalGaussian
+from zoo.probability import tfp
 from zoo.registry import register
 
 tfd = tfp.distributions

@@ -12,12 +12,12 @@ Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298; there the classifier i
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput
 from zoo.models.labels import Labelled
 from zoo.models.vae import VAE
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
 

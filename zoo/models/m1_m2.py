@@ -17,7 +17,6 @@ Kingma, Rezende, Mohamed & Welling 2014, arXiv:1406.5298.
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import location
 from zoo.errors import InvalidInput
@@ -28,6 +27,7 @@ from zoo.models.m2 import M2, expected_kl
 from zoo.models.one_latent import copy_layers
 from zoo.models.vae import VAE
 from zoo.objectives.trace import Pass, Trace
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.registry import LIKELIHOODS, register
 from zoo.rows import normal_rows, split_rows

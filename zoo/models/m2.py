@@ -18,7 +18,6 @@ import math
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.models.inputs import checked
@@ -27,6 +26,7 @@ from zoo.models.one_latent import closed_form_kl
 from zoo.models.vae import VAE
 from zoo.networks.labelled import LabelledDense
 from zoo.objectives.trace import Pass, Trace
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.registry import ENCODERS, register
 from zoo.replicas import drawn, seed_for

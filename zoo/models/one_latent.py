@@ -1,13 +1,13 @@
 """What all models with one latent z share, be it a vector or a map."""
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.data.spec import FieldSpec
 from zoo.errors import InvalidInput
 from zoo.models.encoder_decoder import EncoderDecoder
 from zoo.models.inputs import checked
 from zoo.objectives.trace import Pass, Trace
+from zoo.probability import tfp
 from zoo.replicas import seed_for
 
 tfd = tfp.distributions

@@ -5,7 +5,8 @@ Salmond & Smith 1993; as a bound Maddison et al. 2017, arXiv:1705.09279, there w
 """
 
 import tensorflow as tf
-import tensorflow_probability as tfp
+
+from zoo.probability import tfp
 
 tfd = tfp.distributions
 

@@ -12,7 +12,6 @@ Padded steps leave the state alone and add nothing to any term.
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.data.spec import TARGET, WEIGHT, FieldSpec
 from zoo.errors import InvalidInput, check_positive, check_widths
@@ -22,6 +21,7 @@ from zoo.models.sequence_loop import SequenceLoop, by_draw, from_past, from_post
 from zoo.models.sequence_verbs import SequenceVerbs
 from zoo.networks.recurrent import cell_of, time_first
 from zoo.objectives.trace import Pass, Trace
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.replicas import drawn
 

@@ -11,11 +11,11 @@ data's range after each update, so that no pixel is stuck outside; `adapt` makes
 import keras
 import numpy as np
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import Mixture
 from zoo.errors import InvalidInput, check_positive
 from zoo.models.vae import VAE
+from zoo.probability import tfp
 from zoo.randomness import seeded
 from zoo.registry import register
 

@@ -1,8 +1,7 @@
 """A posterior that is one point."""
 
-import tensorflow_probability as tfp
-
 from zoo.posteriors.base import PosteriorHead
+from zoo.probability import tfp
 from zoo.registry import POSTERIORS
 
 

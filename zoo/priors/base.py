@@ -2,9 +2,9 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.errors import InvalidInput
+from zoo.probability import tfp
 from zoo.registry import PRIORS
 from zoo.rows import normal_rows
 

@@ -2,12 +2,12 @@
 
 import keras
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import Mixture
 from zoo.errors import check_positive
 from zoo.numerics import soft_scale
 from zoo.priors.base import Prior
+from zoo.probability import tfp
 from zoo.registry import PRIORS
 
 tfd = tfp.distributions

@@ -99,7 +99,7 @@ def said_of(model, recipe, steps):
     if total < FEW:
         smaller = [size for size in BATCHES if size < recipe.batch_size]
         offered = f", or --batch-size {smaller[-1]}" if smaller else ""
-        yield f"{total} updates in all are few: more epochs{offered}"
+        yield f"{total} updates in all: more epochs{offered}"
 
 
 def named(value):
