@@ -2,8 +2,6 @@
 
 import html
 
-import h5py
-
 from tools.tables import estimate, listed, size
 from zoo import index, pretrained
 from zoo.data import describe_dataset, list_datasets
@@ -87,13 +85,5 @@ def task_of(card):
 
 
 def sizes(name, card):
-    """How many numbers the weights are, and in how many bytes."""
-    count = 0
-
-    def add(_, found):
-        nonlocal count
-        count += found.size if isinstance(found, h5py.Dataset) else 0
-
-    with h5py.File(pretrained.locate(name) / card["weights"]["file"]) as file:
-        file.visititems(add)
-    return f"{count / 1e6:.2f} million numbers, {size(card)}"
+    """How many parameters there are, and in how many bytes."""
+    return f"{index.content()['parameters'][name] / 1e6:.2f} million parameters, {size(card)}"
