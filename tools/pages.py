@@ -54,9 +54,17 @@ def generated():
         pages[f"api/{room}.md"] = api_page(
             f"zoo.{room}", docstring_of(f"zoo/{room}/__init__.py"), public(f"zoo.{room}")
         )
-    command = typer.main.get_command(app)
-    pages["commands.md"] = get_docs_for_click(obj=command, ctx=typer.Context(command), name="zoo", title="Commands")
+    pages["commands.md"] = command_page(typer.main.get_command(app))
     return pages
+
+
+def command_page(command):
+    """All commands with their options; in the list of them each with its whole first sentence."""
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command), name="zoo", title="Commands")
+    for name, one in command.commands.items():
+        sentence = " ".join(one.help.partition("Example:")[0].partition("\n\n")[0].split())
+        text = re.sub(rf"^\* `{name}`: .*$", lambda _, s=sentence, n=name: f"* `{n}`: {s}", text, flags=re.MULTILINE)
+    return text
 
 
 def pictures():
