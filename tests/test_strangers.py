@@ -475,6 +475,24 @@ def test_every_model_passes_its_trial(name):
         trial.try_out(name, json.loads(json.dumps(made.get_config())), "the card", weights_bytes(made))
 
 
+def test_a_preset_that_is_nested_deeply_is_one_line(tmp_path, zoo):
+    notes = "[" * 400 + "]" * 400
+    (tmp_path / "preset.json").write_text(f'{{"model": "vae", "data": {{"name": "digits"}}, "notes": {notes}}}')
+    code, _, lines = zoo("train", "--preset", tmp_path / "preset.json", "--output", tmp_path / "run")
+    assert (code, len(lines)) == (2, 1) and "nested deeper" in lines[0]
+
+
+def test_a_zip_whose_places_lead_nowhere_is_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("card.json", b"{}")
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    place = content.rfind(b"PK\5\6")
+    content[place + 16 : place + 20] = struct.pack("<I", 2**31)  # where the list of members is said to be
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(InvalidInput), Zip(tmp_path / "a.zip").stream("card.json"):
+        pass
+
+
 def test_models_of_the_zoo_are_not_tried_out(monkeypatch):
     monkeypatch.setattr(trial, "try_out", lambda *_: pytest.fail("tried out"))
     assert package.load("vae_mnist_2d").latent_dim == 2

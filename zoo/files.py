@@ -183,7 +183,7 @@ def opened_zip(file, source):
             yield archive
     except InvalidInput:
         raise
-    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, RuntimeError, ValueError, EOFError, OSError) as error:
         raise InvalidInput(f"{source} cannot be read as a zip: {reason(error)}") from error
 
 

@@ -342,6 +342,10 @@ def told():
 
     try:
         yield
+    except UnicodeDecodeError as error:  # of TensorFlow's message, which quotes the record
+        if b"Iterator::" not in error.object:
+            raise
+        raise InvalidInput("a record is broken, or not as the first is") from None
     except (tf.errors.DataLossError, tf.errors.InvalidArgumentError, tf.errors.UnknownError) as error:
         ours = re.search(r"InvalidInput: (.+)", error.message)
         lines = [line for line in error.message.split("\n") if "Iterator::" in line]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.data import list_datasets
 from zoo.errors import InvalidInput, OutputExists, choose
 from zoo.files import json_bytes, locked, parse_json, read_json, sha256, write_bytes, writing
-from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, checked_card
+from zoo.pretrained.limits import CARD, FORMAT, PLAIN_NAME, check_bounds, checked_card
 from zoo.pretrained.remote import fetch_folder, fetch_weights, is_elsewhere, is_fetched
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def preset(name):
             card measured is left out, and what follows from the rest.
     """
     content = read_json(name) if str(name).endswith(".json") else read_card(name)
+    check_bounds(content, name)
     content = checked_preset(content)
     if "format" not in content:
         return content
