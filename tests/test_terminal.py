@@ -80,7 +80,7 @@ def test_what_everyone_types_is_an_option(zoo, tmp_path):
     assert said["recipe"] | {"batch_size": 50, "learning_rate": 0.01, "seed": 2, "epochs": 1} == said["recipe"]
     assert said["data"]["limit"] == 100
     assert "conv networks, 3 latent units, likelihood bernoulli" in out
-    assert "batches of 50: 2 updates in each of 1 epochs, 2 in all" in out
+    assert "batches of 50: 2 updates an epoch, 2 in all" in out
     assert "2 updates in all: more epochs, or --batch-size 16" in out
     code, _, lines = zoo("train", "vae", "--latent-dim", 3, "--set", "latent_dim=4")
     assert (code, lines) == (2, ["zoo: --latent-dim and --set latent_dim say the same: give one of them"])

@@ -95,7 +95,7 @@ def said_of(model, recipe, steps):
     binarized = f" (binarised, {config['binarize']})" if config.get("binarize") else ""
     yield ", ".join(parts) + binarized
     total = recipe.epochs * steps
-    yield f"batches of {recipe.batch_size}: {steps:,} updates in each of {recipe.epochs} epochs, {total:,} in all"
+    yield f"batches of {recipe.batch_size}: {steps:,} updates an epoch, {total:,} in all"
     if total < FEW:
         smaller = [size for size in BATCHES if size < recipe.batch_size]
         offered = f", or --batch-size {smaller[-1]}" if smaller else ""
