@@ -13,11 +13,11 @@ the sum over N B, which is too small.
 import math
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
 from zoo.distributions import location, scale
 from zoo.errors import InvalidInput, check_positive, choose
 from zoo.objectives.penalties import Penalty, by_value, draws_by_latent
+from zoo.probability import tfp
 from zoo.registry import PENALTIES
 from zoo.replicas import gathered, own_rows
 
