@@ -253,7 +253,7 @@ def test_samples_of_music_are_written_one_after_another(zoo, melody, tmp_path):
     melody()
     path = tmp_path / "music.mid"
     code, out, _ = zoo("sample", "m", "--output", path, "--count", 2, "--length", 5, "--seed", 3)
-    assert code == 0 and "2 of 5 frames" in out
+    assert code == 0 and "2 draws of 5 frames" in out
     roll = read_midi(path)
     assert roll[:, 43].tolist() == [1] * 5 + [0] * 2 + [1] * 5 and roll.sum() == 10
     assert zoo("sample", "m", "--output", tmp_path / "music.wav")[0] == 0

@@ -251,7 +251,7 @@ def serialised(module, name, **config):
 LARGE = [
     ({"latent_dim": 10**9}, "latent_dim of the config .* is more than"),
     ({"latent_dim": 10**4}, "does not fit the model"),
-    ({"encoder": {"name": "mlp", "hidden_units": [60_000, 60_000]}}, "more than .* numbers as weights"),
+    ({"encoder": {"name": "mlp", "hidden_units": [60_000, 60_000]}}, "a layer that gives .* numbers"),
     ({"encoder": {"name": "mlp", "hidden_units": [1] * 30_000}}, "more than 20000 entries"),
     ({"encoder": {"name": "conv", "num_blocks": 10**6}}, "num_blocks of the config .* is more than"),
     ({"data_shape": [60_000, 60_000, 1]}, "data_shape .* more than"),

@@ -28,19 +28,18 @@ def list_command(
     none = f"nothing is called like {pattern!r}"
     none += "" if pretrained or recipes or parts else "; --pretrained and --parts list others"
     pattern = pattern if set("*?[") & set(pattern) else f"*{pattern}*"
-    if csv:
-        found = [name for name in list_pretrained() if matches(pattern, name, headline(read_card(name)))]
-        return typer.echo(csv_text(found), nl=False)
     if parts:
         rows = {kind: matching(kind, pattern) for kind in index.PARTS}
         if json:
             return show({kind: list(found) for kind, found in rows.items()}, json)
         titled = [[f"{kind}:", *lines(found, 1)] for kind, found in rows.items() if found]
         return show(sum(titled, []), json, none)
-    if pretrained or recipes:
+    if pretrained or recipes or csv:
         cards = {name: read_card(name) for name in (list_recipes if recipes else list_pretrained)()}
         said = {name: measured(card, headline(card)) for name, card in cards.items()}
         cards = {name: card for name, card in cards.items() if matches(pattern, name, said[name])}
+        if csv:
+            return typer.echo(csv_text(cards), nl=False)
         return show(list(cards) if json else by_kind(cards), json, none)
     rows = matching("models", pattern, plugins.entries())
     return show(list(rows) if json else lines(rows), json, none)

@@ -112,7 +112,7 @@ def write_wav(path, samples, rate):
     """Write samples [T] in [-1, 1] as 16-bit mono; where some lie beyond, all are turned down, and none clipped."""
     from scipy.io import wavfile
 
-    samples = np.asarray(samples, "float64")
+    samples = np.asarray(samples)
     whole = np.round(samples / max(1.0, np.abs(samples).max(initial=0.0)) * 32767).astype("int16")
     with atomic(path) as temporary:
         wavfile.write(temporary, rate, whole)
