@@ -50,13 +50,22 @@ class Registry(dict):
         arguments = {"name": spec} if isinstance(spec, str) else dict(spec)
         name = arguments.pop("name", None)
         factory = choose(self.kind, name, self)
-        parameters = inspect.signature(factory).parameters
-        accepted = {key: one for key, one in parameters.items() if one.kind is not one.VAR_KEYWORD}
+        accepted = parameters_of(factory)
         check_arguments(f"{self.kind} {name!r}", arguments, [p for p in accepted if p not in context])
         for parameter in accepted.values():
             if parameter.default is parameter.empty and parameter.name not in (*arguments, *context):
                 raise InvalidInput(f"{self.kind} {name!r} needs a value for {parameter.name!r}")
         return factory, arguments, accepted
+
+
+def parameters_of(factory):
+    """Name -> parameter of a function, or of a class's constructor, without those of any number.
+
+    Of a class Python before 3.11.4 takes the signature of an inherited `__new__`, as Keras' layers have it.
+    """
+    found = inspect.signature(factory.__init__ if inspect.isclass(factory) else factory).parameters
+    any_number = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {name: one for name, one in found.items() if name != "self" and one.kind not in any_number}
 
 
 def revive(config):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from zoo.errors import InvalidInput, choose
 from zoo.models.updates import FUSED
-from zoo.registry import check_arguments
+from zoo.registry import check_arguments, parameters_of
 
 # What a recipe says itself, or what Keras would do to the weights behind its back.
 OURS = ("learning_rate", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "name", "kwargs")
@@ -18,7 +18,7 @@ def known():
     base = keras.optimizers.Optimizer
     found = {name.lower(): cls for name, cls in vars(keras.optimizers).items() if inspect.isclass(cls)}
     found = {name: cls for name, cls in found.items() if issubclass(cls, base) and cls is not base}
-    return {k: cls for k, cls in found.items() if "learning_rate" in inspect.signature(cls).parameters} | FUSED
+    return {k: cls for k, cls in found.items() if "learning_rate" in parameters_of(cls)} | FUSED
 
 
 def make(spec, rate, clipnorm):
@@ -34,7 +34,7 @@ def make(spec, rate, clipnorm):
     arguments = {"name": spec} if isinstance(spec, str) else dict(spec)
     name = arguments.pop("name", None)
     cls = choose("optimizer", name.lower() if isinstance(name, str) else name, known())
-    accepted = [argument for argument in inspect.signature(cls).parameters if argument not in OURS]
+    accepted = [argument for argument in parameters_of(cls) if argument not in OURS]
     check_arguments(f"optimizer {name!r}", arguments, accepted)
     try:
         if arguments:  # Keras looks at most of them only when it updates
