@@ -89,6 +89,7 @@ REFUSED = {
     ("vamp_vae", "point"),
     ("deep_vae", "normal_mixture"),
     ("kl_autoencoder", "normal_mixture"),
+    *((name, "discretized_logistic_mixture") for name in ("rnn_baseline", "vrnn", "storn", "srnn", "dmm")),
     *(("dmm", part) for part in ("full_covariance", "rank_one_precision", "point")),
 }
 OTHERS = [(name, part) for name in CLASSES for part in (*OF_DATA, *POSTERIORS)]

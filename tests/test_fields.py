@@ -47,6 +47,10 @@ def test_the_likelihood_of_what_is_observed_is_that_of_all_images_that_agree_wit
 
 @each_class
 def test_what_is_missing_plays_no_part_whatever_stands_in_its_place(name):
+    if name == "kl_autoencoder":  # its adversary compares whole pictures
+        with pytest.raises(InvalidInput, match="leave out masked"):
+            small(name, masked=True)
+        return
     model = small(name, masked=True)
     batch = random_batch(model)
     mask = np.random.RandomState(0).randint(0, 2, batch["x"].shape).astype("float32")
